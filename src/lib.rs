@@ -5,4 +5,6 @@
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod job;
 pub mod roles;
+pub mod session;
