@@ -8,3 +8,4 @@ pub mod db;
 pub mod job;
 pub mod roles;
 pub mod session;
+pub mod store;
