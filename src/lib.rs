@@ -2,10 +2,15 @@
 //!
 //! The map of the rooms, their order and three walks through them stand in `docs/ARCHITECTURE.md`.
 
+pub mod account;
+pub mod audit;
+pub mod capture;
+pub mod channel;
 pub mod clock;
 pub mod config;
 pub mod db;
 pub mod job;
+pub mod login;
 pub mod roles;
 pub mod session;
 pub mod store;
