@@ -6,3 +6,4 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod roles;
+pub mod twitch;
