@@ -14,3 +14,4 @@ pub mod login;
 pub mod roles;
 pub mod session;
 pub mod store;
+pub mod twitch;
