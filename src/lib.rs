@@ -2,6 +2,9 @@
 //!
 //! The map of the rooms, their order and three walks through them stand in `docs/ARCHITECTURE.md`.
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod roles;
+pub mod secrets;
+pub mod telemetry;
