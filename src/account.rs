@@ -124,7 +124,15 @@ async fn update_profiles(
         let updates = db::on_conflict_update(
             txn,
             "twitch_user_id",
-            &["created_at", "account_type", "broadcaster_type", "has_picture", "has_description", "is_missing", "last_fetched_at"],
+            &[
+                "created_at",
+                "account_type",
+                "broadcaster_type",
+                "has_picture",
+                "has_description",
+                "is_missing",
+                "last_fetched_at",
+            ],
         );
         let sql = format!("INSERT INTO twitch_users ({COLUMNS}) VALUES {rows} {updates}");
         let mut values: Vec<Value> = Vec::with_capacity(chunk.len() * 11);
@@ -174,7 +182,10 @@ async fn note_names(
     Ok(changed)
 }
 
-async fn known_names(txn: &impl ConnectionTrait, sightings: &[&Sighting<'_>]) -> Result<HashMap<i64, KnownName>, DbErr> {
+async fn known_names(
+    txn: &impl ConnectionTrait,
+    sightings: &[&Sighting<'_>],
+) -> Result<HashMap<i64, KnownName>, DbErr> {
     let sql = format!(
         "SELECT twitch_user_id, login, display_name, named_at FROM twitch_users WHERE twitch_user_id IN ({})",
         db::placeholders(sightings.len())
@@ -205,9 +216,7 @@ async fn insert_new(txn: &impl ConnectionTrait, new: &[&Sighting<'_>], read_at: 
     );
     let values: Vec<Value> = new
         .iter()
-        .flat_map(|sighting| {
-            [sighting.id.into(), sighting.login.into(), sighting.display_name.into(), read_at.into()]
-        })
+        .flat_map(|sighting| [sighting.id.into(), sighting.login.into(), sighting.display_name.into(), read_at.into()])
         .collect();
     db::execute(txn, &sql, values).await.map(drop)
 }

@@ -6,8 +6,8 @@
 
 use chrono::{DateTime, Duration, Utc};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait,
-    QueryFilter, QueryOrder, QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
+    EntityTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 
 mod complete;
@@ -133,7 +133,8 @@ async fn refuse_too_many(
     now: DateTime<Utc>,
 ) -> Result<(), RequestError> {
     let hour = Duration::hours(1);
-    let sql = "SELECT COUNT(*) AS captures, MIN(created_at) AS oldest FROM captures WHERE user_id = ? AND created_at > ?";
+    let sql =
+        "SELECT COUNT(*) AS captures, MIN(created_at) AS oldest FROM captures WHERE user_id = ? AND created_at > ?";
     let rows = db::query(txn, sql, [user_id.into(), (now - hour).into()]).await?;
     let Some(row) = rows.first() else { return Ok(()) };
     let captures: i64 = row.try_get("", "captures")?;
@@ -179,12 +180,7 @@ pub async fn list_recent(
 }
 
 /// Cancels one of the user's captures under way; false when there was nothing left to cancel.
-pub async fn cancel(
-    db: &DatabaseConnection,
-    user_id: i64,
-    capture_id: i64,
-    now: DateTime<Utc>,
-) -> Result<bool, DbErr> {
+pub async fn cancel(db: &DatabaseConnection, user_id: i64, capture_id: i64, now: DateTime<Utc>) -> Result<bool, DbErr> {
     db::write(db, async |txn| {
         let sql = "UPDATE captures SET status = 'cancelled', alive_key = NULL, finished_at = ? \
                    WHERE id = ? AND user_id = ? AND status = 'running'";

@@ -100,12 +100,7 @@ async fn stored(db: &impl ConnectionTrait, user_id: i64) -> Result<(Vec<Channel>
     Ok((channels, read_at))
 }
 
-async fn store(
-    db: &DatabaseConnection,
-    user_id: i64,
-    channels: &[Channel],
-    now: DateTime<Utc>,
-) -> Result<(), DbErr> {
+async fn store(db: &DatabaseConnection, user_id: i64, channels: &[Channel], now: DateTime<Utc>) -> Result<(), DbErr> {
     db::write(db, async |txn| {
         db::execute(txn, "DELETE FROM user_channels WHERE user_id = ?", [user_id.into()]).await?;
         for chunk in channels.chunks(db::ROWS_PER_INSERT) {

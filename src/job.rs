@@ -97,12 +97,7 @@ pub async fn enqueue(txn: &impl ConnectionTrait, new: NewJob, now: DateTime<Utc>
     const SQL: &str = "INSERT INTO jobs (type, payload, status, priority, turn, attempt, max_attempts, snoozes, lost_leases, \
                        unique_key, user_id, session_id, capture_id, created_at) \
                        VALUES (?, ?, 'pending', ?, 0, 0, ?, 0, 0, ?, ?, ?, ?, ?)";
-    let NewJob {
-        job,
-        priority,
-        user_id,
-        session_id,
-    } = new;
+    let NewJob { job, priority, user_id, session_id } = new;
     let unique_key = format!("{}:{}", job.type_name(), job.capture_id());
     let values = [
         job.type_name().into(),
@@ -129,10 +124,7 @@ pub enum JobError {
     Fail { kind: &'static str, message: String },
     /// Not now, and not the job's fault: no attempt is spent.
     #[error("waits {after:?}: {message}")]
-    Snooze {
-        after: std::time::Duration,
-        message: String,
-    },
+    Snooze { after: std::time::Duration, message: String },
     /// This process is stopping; another one goes on.
     #[error("handed back")]
     HandBack,
@@ -180,10 +172,7 @@ mod tests {
         let mut rng = rand::rng();
         for attempt in 0..40 {
             let pause = retry_delay(attempt, &mut rng);
-            assert!(
-                pause >= Duration::milliseconds(500) && pause <= Duration::seconds(300),
-                "{attempt}: {pause}"
-            );
+            assert!(pause >= Duration::milliseconds(500) && pause <= Duration::seconds(300), "{attempt}: {pause}");
         }
         assert!((0..200).all(|_| retry_delay(0, &mut rng) <= Duration::seconds(2)));
     }

@@ -61,9 +61,7 @@ pub async fn load_owned(
         .filter(Column::Status.is_in([Status::Active, Status::Saved]))
         .one(db)
         .await?;
-    found
-        .filter(|session| !session.has_expired(now))
-        .ok_or(SessionError::NotFound)
+    found.filter(|session| !session.has_expired(now)).ok_or(SessionError::NotFound)
 }
 
 /// A session by its public name, whoever owns it; for the roles that answer other roles.
@@ -132,9 +130,7 @@ async fn insert_active(txn: &impl ConnectionTrait, user_id: i64, now: DateTime<U
 pub async fn note_change(txn: &impl ConnectionTrait, session_id: i64, now: DateTime<Utc>) -> Result<(), DbErr> {
     let sql = "UPDATE sessions SET data_version = data_version + 1, updated_at = ?, \
                expires_at = CASE WHEN status = 'active' THEN ? ELSE expires_at END WHERE id = ?";
-    db::execute(txn, sql, [now.into(), (now + LIFETIME).into(), session_id.into()])
-        .await
-        .map(drop)
+    db::execute(txn, sql, [now.into(), (now + LIFETIME).into(), session_id.into()]).await.map(drop)
 }
 
 /// Notes that dates or names of these accounts changed, for every live session that holds one of them.
@@ -148,20 +144,13 @@ pub async fn note_accounts_changed(txn: &impl ConnectionTrait, account_ids: &[i6
         db::placeholders(account_ids.len())
     );
     let rows = db::query(txn, &sql, account_ids.iter().map(|id| (*id).into()).collect::<Vec<_>>()).await?;
-    let ids = rows
-        .iter()
-        .map(|row| row.try_get("", "id"))
-        .collect::<Result<Vec<i64>, _>>()?;
+    let ids = rows.iter().map(|row| row.try_get("", "id")).collect::<Result<Vec<i64>, _>>()?;
     if ids.is_empty() {
         return Ok(());
     }
-    let sql = format!(
-        "UPDATE sessions SET data_version = data_version + 1 WHERE id IN ({})",
-        db::placeholders(ids.len())
-    );
-    db::execute(txn, &sql, ids.into_iter().map(Into::into).collect::<Vec<_>>())
-        .await
-        .map(drop)
+    let sql =
+        format!("UPDATE sessions SET data_version = data_version + 1 WHERE id IN ({})", db::placeholders(ids.len()));
+    db::execute(txn, &sql, ids.into_iter().map(Into::into).collect::<Vec<_>>()).await.map(drop)
 }
 
 /// What the list of sessions shows of one.

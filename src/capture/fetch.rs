@@ -120,11 +120,7 @@ pub(super) async fn store_page(
 }
 
 /// Adds chatters that the capture does not hold yet; returns how many those were.
-pub async fn store_chatters(
-    txn: &DatabaseTransaction,
-    capture_id: i64,
-    chatters: &[Chatter],
-) -> Result<i32, DbErr> {
+pub async fn store_chatters(txn: &DatabaseTransaction, capture_id: i64, chatters: &[Chatter]) -> Result<i32, DbErr> {
     let mut ids: Vec<i64> = chatters.iter().map(|chatter| chatter.id.0).collect();
     ids.sort_unstable();
     ids.dedup();
@@ -158,7 +154,8 @@ async fn note_progress(txn: &DatabaseTransaction, capture: &Model) -> Result<(),
 /// Forgets the cursor and what was read under it, so that the next attempt begins with the first page.
 async fn start_over(context: &Context, capture: &Model) -> Result<JobError, JobError> {
     db::write(&context.db, async |txn| {
-        let sql = "UPDATE captures SET chatters_count = 0, pages = 0, next_cursor = NULL WHERE id = ? AND status = 'running'";
+        let sql =
+            "UPDATE captures SET chatters_count = 0, pages = 0, next_cursor = NULL WHERE id = ? AND status = 'running'";
         db::execute(txn, sql, [capture.id.into()]).await?;
         db::execute(txn, "DELETE FROM capture_chatters WHERE capture_id = ?", [capture.id.into()]).await?;
         Ok::<_, JobError>(())

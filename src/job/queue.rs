@@ -24,11 +24,7 @@ pub struct Claimed {
 
 /// `FOR UPDATE SKIP LOCKED`, where the engine has it; SQLite's write transactions follow one another.
 fn skip_locked(txn: &impl ConnectionTrait) -> &'static str {
-    if txn.get_database_backend() == DbBackend::Sqlite {
-        ""
-    } else {
-        " FOR UPDATE SKIP LOCKED"
-    }
+    if txn.get_database_backend() == DbBackend::Sqlite { "" } else { " FOR UPDATE SKIP LOCKED" }
 }
 
 /// Takes up to `limit` pending jobs, the most urgent and oldest first.
@@ -70,10 +66,7 @@ fn read(row: &QueryResult, token: &str) -> Result<Claimed, DbErr> {
     let payload: String = row.try_get("", "payload")?;
     Ok(Claimed {
         job: Job::from_row(&type_name, &payload)?,
-        lease: Lease {
-            job_id: row.try_get("", "id")?,
-            token: token.to_owned(),
-        },
+        lease: Lease { job_id: row.try_get("", "id")?, token: token.to_owned() },
         user_id: row.try_get("", "user_id")?,
         session_id: row.try_get("", "session_id")?,
         attempt: row.try_get("", "attempt")?,
@@ -89,9 +82,7 @@ fn ids(rows: &[QueryResult]) -> Result<Vec<i64>, DbErr> {
 pub async fn heartbeat(db: &DatabaseConnection, clock: &Clock, worker: &str) -> Result<u64, DbErr> {
     let now = db::now(db, clock).await?;
     let sql = "UPDATE jobs SET lease_until = ? WHERE worker = ? AND status = 'running'";
-    Ok(db::execute(db, sql, [(now + LEASE).into(), worker.into()])
-        .await?
-        .rows_affected())
+    Ok(db::execute(db, sql, [(now + LEASE).into(), worker.into()]).await?.rows_affected())
 }
 
 /// Moves scheduled jobs whose time has come back to `pending`; returns how many.
@@ -110,11 +101,7 @@ pub async fn move_due(db: &DatabaseConnection, clock: &Clock) -> Result<u64, DbE
             "UPDATE jobs SET status = 'pending' WHERE status = 'scheduled' AND id IN ({})",
             db::placeholders(ids.len())
         );
-        Ok(
-            db::execute(txn, &sql, ids.into_iter().map(Into::into).collect::<Vec<_>>())
-                .await?
-                .rows_affected(),
-        )
+        Ok(db::execute(txn, &sql, ids.into_iter().map(Into::into).collect::<Vec<_>>()).await?.rows_affected())
     })
     .await
 }

@@ -88,18 +88,14 @@ pub async fn hand_back(txn: &impl ConnectionTrait, lease: &Lease) -> Result<(), 
 pub async fn cancel_of_session(txn: &impl ConnectionTrait, session_id: i64, now: DateTime<Utc>) -> Result<u64, DbErr> {
     let sql = "UPDATE jobs SET status = 'cancelled', finished_at = ?, lease_token = NULL, lease_until = NULL, \
                unique_key = NULL WHERE session_id = ? AND status IN ('pending', 'scheduled', 'running')";
-    Ok(db::execute(txn, sql, [now.into(), session_id.into()])
-        .await?
-        .rows_affected())
+    Ok(db::execute(txn, sql, [now.into(), session_id.into()]).await?.rows_affected())
 }
 
 /// Cancels what is queued, planned or running for one capture.
 pub async fn cancel_of_capture(txn: &impl ConnectionTrait, capture_id: i64, now: DateTime<Utc>) -> Result<u64, DbErr> {
     let sql = "UPDATE jobs SET status = 'cancelled', finished_at = ?, lease_token = NULL, lease_until = NULL, \
                unique_key = NULL WHERE capture_id = ? AND status IN ('pending', 'scheduled', 'running')";
-    Ok(db::execute(txn, sql, [now.into(), capture_id.into()])
-        .await?
-        .rows_affected())
+    Ok(db::execute(txn, sql, [now.into(), capture_id.into()]).await?.rows_affected())
 }
 
 /// Error texts are kept to what the column holds.

@@ -66,7 +66,9 @@ mod tests {
 
     #[test]
     fn the_way_back_never_leaves_this_site() {
-        for bad in ["//evil.example", "/\\evil.example", "https:evil.example", "evil", "", "/a\r\nSet-Cookie: x", "/\t/evil"] {
+        for bad in
+            ["//evil.example", "/\\evil.example", "https:evil.example", "evil", "", "/a\r\nSet-Cookie: x", "/\t/evil"]
+        {
             assert_eq!(Attempt::begin(bad, at(0)).return_to, "/channels", "{bad:?}");
         }
         assert_eq!(Attempt::begin("/analysis?broadcaster_id=1", at(0)).return_to, "/analysis?broadcaster_id=1");

@@ -79,12 +79,7 @@ pub async fn resume(
             }
         }
         let sql = "UPDATE sessions SET status = 'active', active_key = ?, updated_at = ?, expires_at = ? WHERE id = ?";
-        db::execute(
-            txn,
-            sql,
-            [user_id.into(), now.into(), (now + LIFETIME).into(), chosen.id.into()],
-        )
-        .await?;
+        db::execute(txn, sql, [user_id.into(), now.into(), (now + LIFETIME).into(), chosen.id.into()]).await?;
         Ok(Outcome::Done(chosen))
     })
     .await
@@ -127,15 +122,8 @@ pub async fn expire_due(db: &DatabaseConnection, now: DateTime<Utc>) -> Result<u
         .await?;
     for session in &due {
         db::write(db, async |txn| {
-            let still_due = Entity::find_by_id(session.id)
-                .one(txn)
-                .await?
-                .is_some_and(|s| s.has_expired(now));
-            if still_due {
-                end(txn, session.id, Status::Expired, now).await
-            } else {
-                Ok(())
-            }
+            let still_due = Entity::find_by_id(session.id).one(txn).await?.is_some_and(|s| s.has_expired(now));
+            if still_due { end(txn, session.id, Status::Expired, now).await } else { Ok(()) }
         })
         .await?;
     }
@@ -153,15 +141,9 @@ pub(super) async fn end(
     let sql = "UPDATE captures SET status = 'cancelled', alive_key = NULL, finished_at = ? \
                WHERE session_id = ? AND status = 'running'";
     db::execute(txn, sql, [now.into(), session_id.into()]).await?;
-    let status = if status == Status::Expired {
-        "expired"
-    } else {
-        "deleted"
-    };
+    let status = if status == Status::Expired { "expired" } else { "deleted" };
     let sql = "UPDATE sessions SET status = ?, active_key = NULL, updated_at = ?, data_version = data_version + 1 WHERE id = ?";
-    db::execute(txn, sql, [status.into(), now.into(), session_id.into()])
-        .await
-        .map(drop)
+    db::execute(txn, sql, [status.into(), now.into(), session_id.into()]).await.map(drop)
 }
 
 async fn mark_saved(txn: &impl ConnectionTrait, session_id: i64, now: DateTime<Utc>) -> Result<(), DbErr> {
