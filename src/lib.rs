@@ -3,6 +3,7 @@
 //! The map of the rooms, their order and three walks through them stand in `docs/ARCHITECTURE.md`.
 
 pub mod account;
+pub mod analysis;
 pub mod audit;
 pub mod capture;
 pub mod channel;
