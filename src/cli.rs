@@ -26,7 +26,7 @@ pub use failure::Failure;
 #[command(after_help = "Examples:\n  tca demo           look around, nothing else needed\n  tca serve          run \
     everything on this machine\n\nEvery setting is described in config/default.toml.")]
 pub struct Cli {
-    /// The folder of default.toml, {APP_ENV}.toml and local.toml.
+    /// The folder of the settings files.
     #[arg(long, global = true, value_name = "FOLDER", default_value = "config")]
     config_dir: PathBuf,
     #[command(subcommand)]
@@ -43,7 +43,7 @@ enum Command {
     /// Runs everything with sample data and a Twitch of its own; prints the address to open.
     #[command(after_help = "Example:\n  tca demo")]
     Demo,
-    /// Runs only the Twitch simulator, on TWITCH_SIM_PORT.
+    /// Runs only the Twitch simulator.
     #[command(after_help = "Example:\n  TWITCH_SIM_PORT=8090 tca twitch-sim\n\nIts client is demo, with the secret \
         demo-secret.")]
     TwitchSim,
@@ -82,7 +82,7 @@ fn role_parser() -> impl clap::builder::TypedValueParser<Value = Role> {
 
 /// Reads the arguments, the program's name first. `--help` and `--version` come as a [`Failure`] too, with exit code 0.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Failure> {
-    Cli::try_parse_from(arguments).map_err(failure::explained)
+    Cli::try_parse_from(arguments).map_err(|error| failure::explained(&error))
 }
 
 /// Runs the command.
