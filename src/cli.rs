@@ -22,13 +22,13 @@ pub use failure::Failure;
 
 /// Shows who is in a Twitch channel's chat, and which accounts do not belong.
 #[derive(Debug, Parser)]
-#[command(name = "tca", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(name = "tca", bin_name = "tca", version, propagate_version = true, disable_help_subcommand = true)]
 #[command(after_help = "Examples:\n  tca demo           look around, nothing else needed\n  tca serve          run \
     everything on this machine\n\nEvery setting is described in config/default.toml.")]
 pub struct Cli {
-    /// The folder of default.toml, {APP_ENV}.toml and local.toml.
-    #[arg(long, global = true, value_name = "FOLDER", default_value = "config")]
-    config_dir: PathBuf,
+    /// The folder of the settings files; without it: config, if there is one.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    config_dir: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -43,7 +43,7 @@ enum Command {
     /// Runs everything with sample data and a Twitch of its own; prints the address to open.
     #[command(after_help = "Example:\n  tca demo")]
     Demo,
-    /// Runs only the Twitch simulator, on TWITCH_SIM_PORT.
+    /// Runs only the Twitch simulator.
     #[command(after_help = "Example:\n  TWITCH_SIM_PORT=8090 tca twitch-sim\n\nIts client is demo, with the secret \
         demo-secret.")]
     TwitchSim,
@@ -82,12 +82,12 @@ fn role_parser() -> impl clap::builder::TypedValueParser<Value = Role> {
 
 /// Reads the arguments, the program's name first. `--help` and `--version` come as a [`Failure`] too, with exit code 0.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Failure> {
-    Cli::try_parse_from(arguments).map_err(failure::explained)
+    Cli::try_parse_from(arguments).map_err(|error| failure::explained(&error))
 }
 
 /// Runs the command.
 pub async fn run(cli: Cli) -> Result<(), Failure> {
-    let start = Start { env: environment(), config_dir: cli.config_dir };
+    let start = Start { env: environment(), config_dir: config_dir(cli.config_dir)? };
     match cli.command {
         Command::Serve(roles) => serve::run(start.settings(roles.roles, Needs::Roles)?).await,
         Command::Demo => demo::run(&start).await,
@@ -119,6 +119,17 @@ impl Start {
 
     fn settings(&self, roles: Vec<Role>, needs: Needs) -> Result<Settings, Failure> {
         Ok(config::load(&self.inputs(roles, needs))?)
+    }
+}
+
+/// A folder that is named must be there; the usual one may be missing, because the defaults are built in.
+fn config_dir(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    match named {
+        Some(folder) if !folder.is_dir() => {
+            let text = format!("error: --config-dir: {} is not a folder\n", folder.display());
+            Err(Failure::Usage { text, is_error: true })
+        }
+        named => Ok(named.unwrap_or_else(|| PathBuf::from("config"))),
     }
 }
 
@@ -177,10 +188,18 @@ mod tests {
     #[test]
     fn an_unknown_role_flag_or_command_lists_the_valid_ones() {
         assert!(usage("tca serve --role gatewy").contains("gateway, worker, analysis, twitch-proxy"));
-        let flag = usage("tca serve --rolle x");
-        assert!(flag.contains("--role") && flag.contains("--config-dir"), "{flag}");
+        let flag = usage("/somewhere/tca-2 serve --rolle x");
+        assert!(flag.contains("The flags are --role, --config-dir, --help, --version."), "{flag}");
+        let flag = usage("tca --rolle x");
+        assert!(flag.contains("The flags are --config-dir, --help, --version."), "{flag}");
         let command = usage("tca sreve");
         assert!(command.contains("serve, demo, twitch-sim, migrate, check, config, healthcheck"), "{command}");
+    }
+
+    #[test]
+    fn a_folder_of_settings_that_is_named_must_be_there() {
+        assert!(config_dir(None).is_ok());
+        assert!(matches!(config_dir(Some("/no/such/folder".into())), Err(Failure::Usage { is_error: true, .. })));
     }
 
     #[test]

@@ -73,7 +73,7 @@ fn chain(error: &anyhow::Error) -> String {
 }
 
 /// clap's message, with the valid choices where it does not name them.
-pub fn explained(error: clap::Error) -> Failure {
+pub fn explained(error: &clap::Error) -> Failure {
     let mut text = error.render().to_string();
     let is_error = error.use_stderr();
     match error.kind() {

@@ -107,6 +107,44 @@ mod tests {
         assert_eq!(roles_in(b""), []);
     }
 
+    /// A role that answers one request with `status` and `body`; returns its port.
+    fn role_that_answers(status: &'static str, body: &'static str) -> u16 {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            let (mut peer, _) = listener.accept().unwrap();
+            let _ = peer.read(&mut [0; 4096]).unwrap();
+            let length = body.len();
+            write!(peer, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}").unwrap();
+        });
+        port
+    }
+
+    async fn complaint(worker: u16, analysis: u16) -> String {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let env = [("WORKER_PORT", worker), ("ANALYSIS_PORT", analysis)];
+        let env = env.map(|(name, port)| (name.to_owned(), port.to_string())).into();
+        let start = Start { env, config_dir: "no-such-folder".into() };
+        match run(&start, vec![Role::Worker, Role::Analysis]).await {
+            Ok(()) => String::new(),
+            Err(Failure::Failed(error)) => error.to_string(),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn every_role_has_to_answer_and_to_have_been_ready() {
+        let well = || role_that_answers("200 OK", "{\"status\":\"ok\",\"ready_once\":true}");
+        assert_eq!(complaint(well(), well()).await, "");
+        let waiting = complaint(role_that_answers("200 OK", "{\"ready_once\":false}"), well()).await;
+        assert_eq!(waiting, "worker has not been ready since its start");
+        let broken = complaint(well(), role_that_answers("500 Internal Server Error", "")).await;
+        assert!(broken.starts_with("analysis answers 500"), "{broken}");
+        let strange = complaint(role_that_answers("200 OK", "ok"), role_that_answers("200 OK", "{}")).await;
+        assert!(strange.contains("worker gives") && strange.contains("analysis gives"), "{strange}");
+    }
+
     #[test]
     fn a_container_reaches_itself_on_whatever_it_listens() {
         assert_eq!(own_host("0.0.0.0".parse().unwrap()), "127.0.0.1");

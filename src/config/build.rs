@@ -164,7 +164,7 @@ fn public_url(reader: &mut Reader, ports: Option<&Ports>) -> Result<Url, Invalid
         };
     }
     let port = ports.map_or(8080, |ports| ports.gateway);
-    let url = Url::parse(&format!("http://localhost:{port}")).map_err(|_| Invalid)?;
+    let url = Url::parse(&format!("http://localhost:{port}")).ok().ok_or(Invalid)?;
     reader.compute("server.public_url", bare(&url));
     Ok(url)
 }
@@ -176,13 +176,12 @@ fn twitch(reader: &mut Reader, public_url: Option<&Url>) -> Result<TwitchSetting
     let helix_url = reader.url("twitch.helix_url");
     let auth_url = reader.url("twitch.auth_url");
     let requests_per_second = reader.number("twitch.requests_per_second");
-    let redirect_url = match redirect_url? {
-        Some(url) => url,
-        None => {
-            let url = public_url.and_then(|url| url.join("auth/callback").ok()).ok_or(Invalid)?;
-            reader.compute("twitch.redirect_url", url.as_str());
-            url
-        }
+    let redirect_url = if let Some(url) = redirect_url? {
+        url
+    } else {
+        let url = public_url.and_then(|url| url.join("auth/callback").ok()).ok_or(Invalid)?;
+        reader.compute("twitch.redirect_url", url.as_str());
+        url
     };
     Ok(TwitchSettings {
         client_id: client_id?,
@@ -198,9 +197,8 @@ fn log(reader: &mut Reader, is_terminal: bool) -> Result<LogSettings, Invalid> {
     let level = reader.log_filter("log.level");
     let format = match reader.choice("log.format")?.as_deref() {
         Some("pretty") => LogFormat::Pretty,
-        Some(_) => LogFormat::Json,
         None if is_terminal => LogFormat::Pretty,
-        None => LogFormat::Json,
+        Some(_) | None => LogFormat::Json,
     };
     reader.compute("log.format", if format == LogFormat::Pretty { "pretty" } else { "json" });
     Ok(LogSettings { level: fixed(level)?, format })

@@ -78,7 +78,7 @@ fn from_toml(text: &str, source: &str, problems: &mut Vec<Problem>) -> Merged {
     match parsed {
         Ok(tables) => flatten("", tables, &mut leaves),
         Err(error) => {
-            problems.push(Problem::elsewhere(source, format!("is not valid TOML: {}", without_excerpt(&error))))
+            problems.push(Problem::elsewhere(source, format!("is not valid TOML: {}", without_excerpt(&error))));
         }
     }
     let mut found = Merged::new();
@@ -170,7 +170,7 @@ fn text_of(row: &Setting, value: Value) -> Result<String, String> {
 fn scalar(value: Value) -> Result<String, String> {
     match value.kind {
         ValueKind::Array(_) | ValueKind::Table(_) => Err("a list in a list is not possible here".to_owned()),
-        _ => value.into_string().map_err(|_| "is neither a text nor a number".to_owned()),
+        _ => value.into_string().ok().ok_or_else(|| "is neither a text nor a number".to_owned()),
     }
 }
 

@@ -40,7 +40,7 @@ fn in_seconds(millis: u64) -> String {
 
 /// The address of an interface.
 pub fn address(text: &str) -> Result<IpAddr, String> {
-    text.parse().map_err(|_| format!("'{text}' is not an IP address; 0.0.0.0 listens on all interfaces"))
+    text.parse().ok().ok_or_else(|| format!("'{text}' is not an IP address; 0.0.0.0 listens on all interfaces"))
 }
 
 /// A URL with one of `schemes` and a host.
@@ -95,8 +95,8 @@ pub fn networks(text: &str) -> Result<Vec<IpNet>, String> {
     list(text)
         .iter()
         .map(|part| {
-            let alone = || part.parse::<IpAddr>().map(IpNet::from);
-            part.parse().or_else(|_| alone()).map_err(|_| format!("'{part}' is not a network such as 10.0.0.0/8"))
+            let alone = || part.parse::<IpAddr>().ok().map(IpNet::from);
+            part.parse().ok().or_else(alone).ok_or_else(|| format!("'{part}' is not a network such as 10.0.0.0/8"))
         })
         .collect()
 }
@@ -111,5 +111,46 @@ pub fn log_filter(text: &str) -> Result<String, String> {
     if parts.is_empty() || !parts.iter().all(|part| part.contains(['=', '[']) || is_level(part)) {
         return Err(wrong());
     }
-    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|_| wrong())
+    EnvFilter::try_new(text).ok().map(|_| text.to_owned()).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_seconds_or_have_a_unit() {
+        for (text, millis) in [("2", 2_000), ("500ms", 500), ("30s", 30_000), ("5m", 300_000), ("2 h", 7_200_000)] {
+            assert_eq!(span(text, 0, u64::MAX), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "s", "-1", "1.5", "1w", "99999999999999999999", "18446744073709551615d"] {
+            assert!(span(text, 0, u64::MAX).is_err(), "{text}");
+        }
+        assert_eq!(span("0", 10, 60_000), Err("'0' is not within 0.010 and 60 seconds".to_owned()));
+    }
+
+    #[test]
+    fn servers_are_named_by_their_schemes() {
+        let redis = ["redis", "rediss", "redis-sentinel"];
+        for text in ["redis://host:6379", "rediss://:p@host/2", "redis-sentinel://a:26379?node=b:26379"] {
+            assert!(server_url(text, &redis).is_ok(), "{text}");
+        }
+        let databases = ["sqlite", "mysql", "mariadb"];
+        for text in ["sqlite://data/tca.db", "sqlite:tca.db?mode=rwc", "sqlite::memory:", "mariadb://u:p@h:1/db"] {
+            assert!(server_url(text, &databases).is_ok(), "{text}");
+        }
+        for text in ["sqlite://", "mysql://host", "mysql://host/", "mysql:///db", "tca.db", "postgres://h/d", ""] {
+            assert!(server_url(text, &databases).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused_as_a_filter() {
+        for text in ["info", "WARN", "off", "info,tca::job=debug", "warn,tca[span]=trace"] {
+            assert!(log_filter(text).is_ok(), "{text}");
+        }
+        for text in ["loud", "info,loud", "tca=loud", ","] {
+            assert!(log_filter(text).is_err(), "{text}");
+        }
+    }
 }
