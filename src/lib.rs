@@ -19,3 +19,4 @@ pub mod session;
 pub mod store;
 pub mod telemetry;
 pub mod twitch;
+pub mod wire;

@@ -273,9 +273,14 @@ mod tests {
 
     #[test]
     fn no_cell_becomes_a_formula_or_breaks_the_line() {
-        for (name, cell) in
-            [("=1+1", "'=1+1"), ("@x", "'@x"), ("-x", "'-x"), ("a,b", "\"a,b\""), ("a\"b", "\"a\"\"b\""), ("a\r\nb", "ab")]
-        {
+        for (name, cell) in [
+            ("=1+1", "'=1+1"),
+            ("@x", "'@x"),
+            ("-x", "'-x"),
+            ("a,b", "\"a,b\""),
+            ("a\"b", "\"a\"\"b\""),
+            ("a\r\nb", "ab"),
+        ] {
             assert_eq!(csv(name).split("7,l,").nth(1).unwrap().split(",,2").next().unwrap(), cell, "{name}");
         }
     }

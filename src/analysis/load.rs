@@ -10,11 +10,7 @@ use super::{
 };
 use crate::{db, session, twitch::TwitchUserId};
 
-pub(super) async fn facts(
-    db: &DatabaseConnection,
-    session: &session::Model,
-    filter: &Filter,
-) -> Result<Facts, DbErr> {
+pub(super) async fn facts(db: &DatabaseConnection, session: &session::Model, filter: &Filter) -> Result<Facts, DbErr> {
     Ok(Facts {
         accounts: accounts(db, session.id, filter).await?,
         broadcasters: broadcasters(db, session.id).await?,

@@ -158,7 +158,8 @@ fn recent_days(days: &BTreeMap<NaiveDate, u64>, now: DateTime<Utc>) -> Vec<DayCo
 fn quarters(days: &BTreeMap<NaiveDate, u64>, now: DateTime<Utc>) -> Vec<QuarterCount> {
     let index = |date: NaiveDate| date.year() * 4 + i32::try_from(date.month0() / 3).unwrap_or(0);
     let Some((first, _)) = days.first_key_value() else { return Vec::new() };
-    let mut counts: BTreeMap<i32, u64> = (index(*first)..=index(now.date_naive())).map(|quarter| (quarter, 0)).collect();
+    let mut counts: BTreeMap<i32, u64> =
+        (index(*first)..=index(now.date_naive())).map(|quarter| (quarter, 0)).collect();
     for (date, count) in days {
         *counts.entry(index(*date)).or_default() += count;
     }
@@ -224,8 +225,7 @@ mod tests {
             ..Facts::default()
         };
         let summary = summarise("s", &facts, now());
-        let days: Vec<(String, u64)> =
-            summary.top_days.iter().map(|day| (day.date.to_string(), day.count)).collect();
+        let days: Vec<(String, u64)> = summary.top_days.iter().map(|day| (day.date.to_string(), day.count)).collect();
         assert_eq!(days, [("2024-01-15".into(), 2), ("2021-05-01".into(), 1), ("2020-05-01".into(), 1)]);
         assert_eq!(summary.top_days[0].logins, ["login1", "login2"]);
         assert_eq!((summary.total_accounts, summary.dated_accounts, summary.unread_accounts), (5, 4, 1));
