@@ -15,7 +15,6 @@
 //! contain `on_mariadb` or `on_redis`; `make test` runs everything through `tests/with-servers`, which sets
 //! `TCA_TEST_MARIADB_URL` and `TCA_TEST_REDIS_URL`. Never sleep for a fixed time: wait for a condition with [`eventually`].
 
-mod own_tests;
 pub mod redis_server;
 
 use std::time::{Duration, Instant};
@@ -54,6 +53,9 @@ macro_rules! on_each_backend {
         }
     )+};
 }
+
+// Below the macro, which is known only to what follows it.
+mod own_tests;
 
 /// A pair of database and store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
