@@ -12,8 +12,8 @@ use std::{
 const FLOORS: [&[&str]; 8] = [
     &["wire", "db", "store", "secrets", "i18n", "clock", "config", "telemetry", ROLE_NAMES],
     &["account", "twitch", "job", "audit", "simulator"],
-    &["capture", "channel"],
-    &["login", "session", "analysis"],
+    &["session", "capture", "channel"],
+    &["login", "analysis"],
     &["roles"],
     &["serve", "demo"],
     &["cli"],
