@@ -2,6 +2,8 @@
 //!
 //! The map is in `docs/ARCHITECTURE.md`. Every finding names the file and the line.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
