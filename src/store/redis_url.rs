@@ -50,6 +50,9 @@ impl RedisUrl {
         }
         let mut url = Url::parse(&format!("{scheme}://{credentials}{first}{tail}"))
             .map_err(|error| refused(&error.to_string()))?;
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(refused("it names no host"));
+        }
         let (service, database) = read_path(url.path(), sentinel)?;
         let prefix = rewrite_query(&mut url, &others, service.as_deref().or(sentinel.then_some("mymaster")))?;
         url.set_path(&database.map(|number| number.to_string()).unwrap_or_default());
