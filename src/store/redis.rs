@@ -381,3 +381,16 @@ impl From<RedisError> for StoreError {
         Self(error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_documented_kind_of_url_is_understood() {
+        for url in ["redis://h", "rediss://u:p@h:6380/3", "redis-sentinel://u:p@a,b:26380/main/2?sentinelPassword=s"] {
+            check_url(&SecretString::from(url)).unwrap();
+        }
+        check_url(&SecretString::from("http://h")).unwrap_err();
+    }
+}
