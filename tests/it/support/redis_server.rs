@@ -46,11 +46,11 @@ impl RedisServer {
     /// Starts the server, empty, on the same port.
     pub async fn restart(&mut self) {
         self.kill();
-        let mut settings = format!("port {}\nbind 127.0.0.1\n", self.port);
-        match self.watched {
-            Some(port) => settings += &format!("sentinel monitor mymaster 127.0.0.1 {port} 1\n"),
-            None => settings += "save \"\"\nappendonly no\n",
-        }
+        let purpose = match self.watched {
+            Some(port) => format!("sentinel monitor mymaster 127.0.0.1 {port} 1"),
+            None => "save \"\"\nappendonly no".to_owned(),
+        };
+        let settings = format!("port {}\nbind 127.0.0.1\n{purpose}\n", self.port);
         let file = self.folder.path().join("redis.conf");
         std::fs::write(&file, settings).expect("the folder can be written to");
         let process = Command::new("redis-server")
