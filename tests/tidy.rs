@@ -13,7 +13,7 @@ use std::{
 /// From the bottom up. A room may use the rooms below it; those beside it as long as that makes no circle.
 const FLOORS: [&[&str]; 8] = [
     &["wire", "db", "store", "secrets", "i18n", "clock", "config", "telemetry", ROLE_NAMES],
-    &["account", "twitch", "job", "audit", "simulator"],
+    &["account", "user", "twitch", "job", "audit", "simulator"],
     &["session", "capture", "channel"],
     &["login", "analysis"],
     &["roles"],
