@@ -36,11 +36,7 @@ pub async fn connect(settings: &DatabaseSettings) -> Result<DatabaseConnection, 
     let mut options = ConnectOptions::new(url.replacen("mariadb://", "mysql://", 1));
     options
         .max_connections(settings.max_open)
-        .min_connections(if settings.sqlite_file().is_some() {
-            1
-        } else {
-            settings.max_idle.min(settings.max_open)
-        })
+        .min_connections(if settings.sqlite_file().is_some() { 1 } else { settings.max_idle.min(settings.max_open) })
         .idle_timeout(Duration::from_secs(60))
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_timeout(ACQUIRE_TIMEOUT)
@@ -48,17 +44,12 @@ pub async fn connect(settings: &DatabaseSettings) -> Result<DatabaseConnection, 
         .sqlx_logging(false);
     options.map_sqlx_mysql_opts(|options| {
         // Without READ COMMITTED, a claim's gap locks stop producers. The zone keeps every stored instant in UTC.
-        options
-            .timezone(Some("+00:00".to_owned()))
-            .charset("utf8mb4")
-            .collation("utf8mb4_bin")
+        options.timezone(Some("+00:00".to_owned())).charset("utf8mb4").collation("utf8mb4_bin")
     });
     options.after_connect(|connection| {
         Box::pin(async move {
             if connection.get_database_backend() == DbBackend::MySql {
-                connection
-                    .execute_unprepared("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-                    .await?;
+                connection.execute_unprepared("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
             }
             Ok(())
         })
@@ -103,10 +94,7 @@ where
 {
     let options = if db.get_database_backend() == DbBackend::Sqlite {
         // Taking the write lock at once means waiting for it; taking it later means failing on a stale snapshot.
-        TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..Default::default()
-        }
+        TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() }
     } else {
         TransactionOptions {
             isolation_level: Some(IsolationLevel::ReadCommitted),
@@ -144,9 +132,7 @@ impl AsDbErr for DbErr {
 fn is_contention(error: &DbErr) -> bool {
     let text = error.to_string();
     // MariaDB: 1213 deadlock, 1205 lock wait time-out, 1020 row changed since read. SQLite: busy or locked.
-    ["1213", "1205", "1020", "database is locked", "database table is locked"]
-        .iter()
-        .any(|sign| text.contains(sign))
+    ["1213", "1205", "1020", "database is locked", "database table is locked"].iter().any(|sign| text.contains(sign))
 }
 
 /// A statement with `?` for every value, for either engine.
@@ -182,11 +168,7 @@ pub fn placeholders(count: usize) -> String {
 /// The end of a SELECT whose rows this transaction is about to change: locks them on MariaDB; on SQLite the transaction
 /// already holds the one write lock.
 pub fn for_update(db: &impl ConnectionTrait) -> &'static str {
-    if db.get_database_backend() == DbBackend::Sqlite {
-        ""
-    } else {
-        " FOR UPDATE"
-    }
+    if db.get_database_backend() == DbBackend::Sqlite { "" } else { " FOR UPDATE" }
 }
 
 /// The database's own clock, by which leases are measured; on SQLite every process is on one host and `clock` serves.
@@ -195,9 +177,7 @@ pub async fn now(db: &impl ConnectionTrait, clock: &Clock) -> Result<DateTime<Ut
         return Ok(clock.now());
     }
     let row = query(db, "SELECT UTC_TIMESTAMP(6) AS at", []).await?;
-    let row = row
-        .first()
-        .ok_or_else(|| DbErr::RecordNotFound("the database's clock".to_owned()))?;
+    let row = row.first().ok_or_else(|| DbErr::RecordNotFound("the database's clock".to_owned()))?;
     row.try_get("", "at")
 }
 
@@ -226,22 +206,13 @@ pub async fn schema_state(db: &DatabaseConnection) -> Result<SchemaState, DbErr>
         .iter()
         .map(|migration| migration.name().to_owned())
         .collect();
-    Ok(if pending.is_empty() {
-        SchemaState::Current
-    } else {
-        SchemaState::Pending(pending)
-    })
+    Ok(if pending.is_empty() { SchemaState::Current } else { SchemaState::Pending(pending) })
 }
 
 /// Applies every pending migration, one process at a time, and returns the names of those applied.
 pub async fn migrate(settings: &DatabaseSettings) -> Result<Vec<String>, DbErr> {
     // One connection, so that MariaDB's lock and the work are on the same one.
-    let db = connect(&DatabaseSettings {
-        max_open: 1,
-        max_idle: 1,
-        ..settings.clone()
-    })
-    .await?;
+    let db = connect(&DatabaseSettings { max_open: 1, max_idle: 1, ..settings.clone() }).await?;
     let result = match settings.sqlite_file() {
         Some(file) => {
             let lock = lock_beside(file).await?;
@@ -274,9 +245,7 @@ async fn lock_beside(database: PathBuf) -> Result<File, DbErr> {
     let failed = |error: std::io::Error| DbErr::Custom(format!("cannot lock {}: {error}", path.display()));
     let file = File::create(&path).map_err(failed)?;
     let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
-    locked
-        .map_err(|error| DbErr::Custom(error.to_string()))?
-        .map_err(failed)
+    locked.map_err(|error| DbErr::Custom(error.to_string()))?.map_err(failed)
 }
 
 #[cfg(test)]

@@ -5,5 +5,8 @@
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod job;
 pub mod roles;
+pub mod session;
+pub mod store;
 pub mod twitch;

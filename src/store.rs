@@ -7,9 +7,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use secrecy::SecretString;
 
+mod gcra;
 pub mod memory;
 pub mod redis;
+mod redis_url;
+mod topics;
 
 pub use memory::MemoryStore;
 pub use redis::RedisStore;
@@ -69,6 +73,15 @@ macro_rules! either {
 }
 
 impl Store {
+    /// The store on the Redis at `redis_url`, or one of this process alone. Returns at once, connected or not; fails only
+    /// when the URL cannot be understood. Call it within a tokio runtime.
+    pub fn open(redis_url: Option<&SecretString>) -> Result<Self, StoreError> {
+        match redis_url {
+            Some(url) => RedisStore::connect(url).map(Self::Redis),
+            None => Ok(Self::Memory(MemoryStore::new())),
+        }
+    }
+
     /// The value of `key`, unless it is absent or has outlived its time.
     pub async fn get(&self, area: Area, key: &str) -> Result<Option<Bytes>, StoreError> {
         either!(self, store => store.get(area, key).await)

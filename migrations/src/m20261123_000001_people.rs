@@ -68,10 +68,6 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        drop_tables(
-            manager,
-            &["audit_logs", "user_channels", "web_sessions", "twitch_tokens", "users"],
-        )
-        .await
+        drop_tables(manager, &["audit_logs", "user_channels", "web_sessions", "twitch_tokens", "users"]).await
     }
 }

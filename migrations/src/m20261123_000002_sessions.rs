@@ -73,10 +73,6 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        drop_tables(
-            manager,
-            &["session_accounts", "capture_chatters", "captures", "sessions"],
-        )
-        .await
+        drop_tables(manager, &["session_accounts", "capture_chatters", "captures", "sessions"]).await
     }
 }

@@ -42,6 +42,7 @@ impl MigrationTrait for Migration {
             .index("idx_jobs_due", &["status", "run_at"])
             .index("idx_jobs_lease", &["status", "lease_until"])
             .index("idx_jobs_session", &["session_id", "status"])
+            .index("idx_jobs_capture", &["capture_id", "status"])
             .index("idx_jobs_user", &["user_id", "status"])
             .create()
             .await

@@ -12,12 +12,7 @@ pub fn id(name: &'static str) -> ColumnDef {
 
 /// The row's own number, given by the database.
 pub fn own_id() -> ColumnDef {
-    ColumnDef::new("id")
-        .big_integer()
-        .not_null()
-        .auto_increment()
-        .primary_key()
-        .take()
+    ColumnDef::new("id").big_integer().not_null().auto_increment().primary_key().take()
 }
 
 /// A count or another whole number, 0 unless set.
@@ -51,12 +46,7 @@ impl<'m, 'c> NewTable<'m, 'c> {
             // A binary collation: logins compare and sort by code point, as SQLite does.
             table.engine("InnoDB").character_set("utf8mb4").collate("utf8mb4_bin");
         }
-        Self {
-            manager,
-            name,
-            table,
-            indexes: Vec::new(),
-        }
+        Self { manager, name, table, indexes: Vec::new() }
     }
 
     pub fn column(mut self, mut column: ColumnDef) -> Self {
@@ -134,9 +124,7 @@ impl<'m, 'c> NewTable<'m, 'c> {
 /// Drops tables that may or may not be there.
 pub async fn drop_tables(manager: &SchemaManager<'_>, names: &[&'static str]) -> Result<(), DbErr> {
     for name in names {
-        manager
-            .drop_table(Table::drop().table(*name).if_exists().take())
-            .await?;
+        manager.drop_table(Table::drop().table(*name).if_exists().take()).await?;
     }
     Ok(())
 }

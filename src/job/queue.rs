@@ -1,0 +1,158 @@
+//! Taking work from the queue: claim, heartbeat, rescue, and moving scheduled jobs whose time has come.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, QueryResult};
+use uuid::Uuid;
+
+use super::{Job, LEASE, Lease, MAX_LOST_LEASES};
+use crate::{clock::Clock, db};
+
+/// Most scheduled or orphaned jobs handled by one transaction.
+const BATCH: u64 = 100;
+
+/// A job that this worker now holds.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    pub job: Job,
+    pub lease: Lease,
+    pub user_id: Option<i64>,
+    pub session_id: Option<i64>,
+    /// 1 for the first run.
+    pub attempt: i32,
+    pub max_attempts: i32,
+}
+
+/// `FOR UPDATE SKIP LOCKED`, where the engine has it; SQLite's write transactions follow one another.
+fn skip_locked(txn: &impl ConnectionTrait) -> &'static str {
+    if txn.get_database_backend() == DbBackend::Sqlite { "" } else { " FOR UPDATE SKIP LOCKED" }
+}
+
+/// Takes up to `limit` pending jobs, the most urgent and oldest first.
+pub async fn claim(db: &DatabaseConnection, clock: &Clock, worker: &str, limit: u32) -> Result<Vec<Claimed>, DbErr> {
+    let mut claimed = db::write(db, async |txn| {
+        let sql = format!(
+            "SELECT id FROM jobs WHERE status = 'pending' ORDER BY priority, turn, id LIMIT {limit}{}",
+            skip_locked(txn)
+        );
+        let ids = ids(&db::query(txn, &sql, []).await?)?;
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let now = db::now(txn, clock).await?;
+        let token = Uuid::new_v4().to_string();
+        let marks = db::placeholders(ids.len());
+        let sql = format!(
+            "UPDATE jobs SET status = 'running', attempt = attempt + 1, started_at = ?, lease_token = ?, lease_until = ?, \
+             worker = ?, run_at = NULL WHERE status = 'pending' AND id IN ({marks})"
+        );
+        let mut values = vec![now.into(), token.clone().into(), (now + LEASE).into(), worker.into()];
+        values.extend(ids.iter().map(|id| (*id).into()));
+        db::execute(txn, &sql, values).await?;
+        let sql = format!(
+            "SELECT id, type, payload, user_id, session_id, attempt, max_attempts FROM jobs \
+             WHERE lease_token = ? AND id IN ({marks}) ORDER BY priority, turn, id"
+        );
+        let mut values = vec![token.clone().into()];
+        values.extend(ids.iter().map(|id| (*id).into()));
+        db::query(txn, &sql, values).await?.iter().map(|row| read(row, &token)).collect::<Result<Vec<_>, DbErr>>()
+    })
+    .await?;
+    claimed.shrink_to_fit();
+    Ok(claimed)
+}
+
+fn read(row: &QueryResult, token: &str) -> Result<Claimed, DbErr> {
+    let type_name: String = row.try_get("", "type")?;
+    let payload: String = row.try_get("", "payload")?;
+    Ok(Claimed {
+        job: Job::from_row(&type_name, &payload)?,
+        lease: Lease { job_id: row.try_get("", "id")?, token: token.to_owned() },
+        user_id: row.try_get("", "user_id")?,
+        session_id: row.try_get("", "session_id")?,
+        attempt: row.try_get("", "attempt")?,
+        max_attempts: row.try_get("", "max_attempts")?,
+    })
+}
+
+fn ids(rows: &[QueryResult]) -> Result<Vec<i64>, DbErr> {
+    rows.iter().map(|row| row.try_get("", "id")).collect()
+}
+
+/// Extends every lease of `worker` in one statement; returns how many it still holds.
+pub async fn heartbeat(db: &DatabaseConnection, clock: &Clock, worker: &str) -> Result<u64, DbErr> {
+    let now = db::now(db, clock).await?;
+    let sql = "UPDATE jobs SET lease_until = ? WHERE worker = ? AND status = 'running'";
+    Ok(db::execute(db, sql, [(now + LEASE).into(), worker.into()]).await?.rows_affected())
+}
+
+/// Moves scheduled jobs whose time has come back to `pending`; returns how many.
+pub async fn move_due(db: &DatabaseConnection, clock: &Clock) -> Result<u64, DbErr> {
+    db::write(db, async |txn| {
+        let now = db::now(txn, clock).await?;
+        let sql = format!(
+            "SELECT id FROM jobs WHERE status = 'scheduled' AND run_at <= ? ORDER BY run_at LIMIT {BATCH}{}",
+            skip_locked(txn)
+        );
+        let ids = ids(&db::query(txn, &sql, [now.into()]).await?)?;
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let sql = format!(
+            "UPDATE jobs SET status = 'pending' WHERE status = 'scheduled' AND id IN ({})",
+            db::placeholders(ids.len())
+        );
+        Ok(db::execute(txn, &sql, ids.into_iter().map(Into::into).collect::<Vec<_>>()).await?.rows_affected())
+    })
+    .await
+}
+
+/// When the next scheduled job is due, if there is one.
+pub async fn next_due(db: &DatabaseConnection) -> Result<Option<DateTime<Utc>>, DbErr> {
+    let rows = db::query(db, "SELECT MIN(run_at) AS at FROM jobs WHERE status = 'scheduled'", []).await?;
+    rows.first().map_or(Ok(None), |row| row.try_get("", "at"))
+}
+
+/// A job that lost its worker too often and was parked as failed.
+#[derive(Clone, Debug)]
+pub struct LeaseFailure {
+    pub job: Job,
+    pub job_id: i64,
+    pub message: String,
+}
+
+/// Gives jobs whose worker vanished back to the queue, or parks them after [`MAX_LOST_LEASES`]. `on_parked` runs in the same
+/// transaction, so that what the job was for fails with it. Returns how many leases had run out.
+pub async fn rescue<F>(db: &DatabaseConnection, clock: &Clock, on_parked: F) -> Result<usize, DbErr>
+where
+    F: AsyncFn(&sea_orm::DatabaseTransaction, &LeaseFailure) -> Result<(), DbErr>,
+{
+    db::write(db, async |txn| {
+        let now = db::now(txn, clock).await?;
+        let sql = format!(
+            "SELECT id, type, payload, lost_leases FROM jobs WHERE status = 'running' AND lease_until < ? \
+             ORDER BY lease_until LIMIT {BATCH}{}",
+            skip_locked(txn)
+        );
+        let rows = db::query(txn, &sql, [now.into()]).await?;
+        for row in &rows {
+            let job_id: i64 = row.try_get("", "id")?;
+            let lost: i32 = row.try_get::<i32>("", "lost_leases")? + 1;
+            if lost < MAX_LOST_LEASES {
+                let sql = "UPDATE jobs SET status = 'pending', lost_leases = ?, lease_token = NULL, lease_until = NULL, \
+                           worker = NULL WHERE id = ?";
+                db::execute(txn, sql, [lost.into(), job_id.into()]).await?;
+                continue;
+            }
+            let message = format!("its worker vanished {lost} times while running it");
+            let sql = "UPDATE jobs SET status = 'failed', lost_leases = ?, lease_token = NULL, lease_until = NULL, \
+                       unique_key = NULL, error_kind = 'killed_worker', error_message = ?, finished_at = ? WHERE id = ?";
+            db::execute(txn, sql, [lost.into(), message.clone().into(), now.into(), job_id.into()]).await?;
+            let type_name: String = row.try_get("", "type")?;
+            let payload: String = row.try_get("", "payload")?;
+            let job = Job::from_row(&type_name, &payload)?;
+            on_parked(txn, &LeaseFailure { job, job_id, message }).await?;
+        }
+        Ok(rows.len())
+    })
+    .await
+}

@@ -1,0 +1,323 @@
+//! The store that all processes share, on Redis.
+//!
+//! Connections are kept up in the background, for ever; while there is none, every call fails at once, and no call waits
+//! longer than [`CALL_TIMEOUT`]. Nothing is queued for a server that is away. What needs several steps is a script on the
+//! server; a script the server has forgotten is sent again. Wake-ups go through one pattern subscription, renewed after
+//! every reconnect and now and then, which also shows a connection that died silently.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use fred::{
+    clients::{Client, SubscriberClient},
+    interfaces::{ClientLike, EventInterface, KeysInterface, LuaInterface, PubsubInterface},
+    types::{
+        Builder, Expiration, FromValue, MultipleKeys, SetOptions, Value,
+        config::{Config, ReconnectPolicy},
+        scripts::Script,
+    },
+};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::{
+    sync::broadcast,
+    task::JoinSet,
+    time::{MissedTickBehavior, interval, sleep},
+};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{Area, BucketLimit, Grant, StoreError, gcra, redis_url::RedisUrl, topics::Topics};
+
+/// The longest a command may take; a script the server has forgotten takes two commands.
+const CALL_TIMEOUT: Duration = Duration::from_millis(250);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const RECONNECT_MIN_MS: u32 = 50;
+const RECONNECT_MAX_MS: u32 = 2_000;
+/// A connection that owes an answer for this long is closed and made anew.
+const UNRESPONSIVE_AFTER: Duration = Duration::from_secs(1);
+/// Commands that may wait for a connection's writer before further ones are refused.
+const COMMAND_BUFFER: usize = 10_000;
+const MESSAGE_BACKLOG: usize = 1_024;
+const RENEW_SUBSCRIPTION_EVERY: Duration = Duration::from_secs(5);
+
+const DELETE_IF_EQUALS: &str = "
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0";
+
+const INCREMENT: &str = "
+local sum = redis.call('INCRBY', KEYS[1], ARGV[1])
+if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return sum";
+
+/// Shared state on Redis; clones share the connections, which close with the last of them.
+#[derive(Clone)]
+pub struct RedisStore(Arc<Shared>);
+
+struct Shared {
+    /// One for each area, or the same one four times.
+    clients: [Client; 4],
+    prefix: String,
+    topics: Arc<Topics>,
+    scripts: Scripts,
+    /// Keeps the connections and the subscription up; ends when dropped.
+    _tasks: JoinSet<()>,
+}
+
+struct Scripts {
+    bucket: Script,
+    delete_if_equals: Script,
+    increment: Script,
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore").field("prefix", &self.0.prefix).finish_non_exhaustive()
+    }
+}
+
+/// Whether [`RedisStore::connect`] would understand `url`; for checking settings without connecting.
+pub fn check_url(url: &SecretString) -> Result<(), StoreError> {
+    understand(url).map(|_| ())
+}
+
+fn understand(url: &SecretString) -> Result<(RedisUrl, Config), StoreError> {
+    let parsed = RedisUrl::parse(url.expose_secret())?;
+    let mut config = Config::from_url(&parsed.url).map_err(failed)?;
+    config.fail_fast = false;
+    Ok((parsed, config))
+}
+
+impl RedisStore {
+    /// Begins to connect to the Redis at `url` and returns at once. Needs a tokio runtime.
+    pub fn connect(url: &SecretString) -> Result<Self, StoreError> {
+        let (parsed, config) = understand(url)?;
+        let mut builder = Builder::from_config(config);
+        builder.set_policy(ReconnectPolicy::new_exponential(0, RECONNECT_MIN_MS, RECONNECT_MAX_MS, 2));
+        builder.with_performance_config(|performance| {
+            performance.default_command_timeout = CALL_TIMEOUT;
+            performance.broadcast_channel_capacity = MESSAGE_BACKLOG;
+        });
+        builder.with_connection_config(|connection| {
+            connection.connection_timeout = CONNECT_TIMEOUT;
+            connection.internal_command_timeout = CONNECT_TIMEOUT;
+            connection.max_command_attempts = 1;
+            connection.max_command_buffer_len = COMMAND_BUFFER;
+            connection.reconnect_on_auth_error = true;
+            connection.tcp.nodelay = Some(true);
+            connection.unresponsive.max_timeout = Some(UNRESPONSIVE_AFTER);
+            connection.unresponsive.interval = UNRESPONSIVE_AFTER / 4;
+        });
+
+        let mut tasks = JoinSet::new();
+        let mut client = |database: u8| -> Result<Client, StoreError> {
+            let client = builder.with_config(|config| config.database = Some(database)).build().map_err(failed)?;
+            tasks.spawn(keep_connected(client.clone()));
+            Ok(client)
+        };
+        let clients = match parsed.database {
+            Some(database) => {
+                let one = client(database)?;
+                [one.clone(), one.clone(), one.clone(), one]
+            }
+            None => [client(0)?, client(1)?, client(2)?, client(3)?],
+        };
+        let subscriber = builder.build_subscriber_client().map_err(failed)?;
+        let topics = Arc::new(Topics::default());
+        tasks.spawn(pass_wake_ups_on(subscriber.clone(), channel(&parsed.prefix, ""), Arc::clone(&topics)));
+        tasks.spawn(keep_connected(subscriber));
+
+        let scripts = Scripts {
+            bucket: Script::from_lua(include_str!("bucket.lua")),
+            delete_if_equals: Script::from_lua(DELETE_IF_EQUALS),
+            increment: Script::from_lua(INCREMENT),
+        };
+        Ok(Self(Arc::new(Shared { clients, prefix: parsed.prefix, topics, scripts, _tasks: tasks })))
+    }
+
+    pub(super) async fn get(&self, area: Area, key: &str) -> Result<Option<Bytes>, StoreError> {
+        self.client(area)?.get(self.key(area, key)).await.map_err(failed)
+    }
+
+    pub(super) async fn set(&self, area: Area, key: &str, value: Bytes, ttl: Duration) -> Result<(), StoreError> {
+        self.client(area)?.set(self.key(area, key), value, expiry(ttl), None, false).await.map_err(failed)
+    }
+
+    pub(super) async fn set_if_absent(
+        &self,
+        area: Area,
+        key: &str,
+        value: Bytes,
+        ttl: Duration,
+    ) -> Result<bool, StoreError> {
+        let key = self.key(area, key);
+        let answer: Value =
+            self.client(area)?.set(key, value, expiry(ttl), Some(SetOptions::NX), false).await.map_err(failed)?;
+        Ok(!answer.is_null())
+    }
+
+    pub(super) async fn delete(&self, area: Area, key: &str) -> Result<(), StoreError> {
+        self.client(area)?.del(self.key(area, key)).await.map_err(failed)
+    }
+
+    pub(super) async fn delete_if_equals(&self, area: Area, key: &str, value: Bytes) -> Result<bool, StoreError> {
+        let removed: i64 = self.run(area, &self.0.scripts.delete_if_equals, key, vec![Value::Bytes(value)]).await?;
+        Ok(removed == 1)
+    }
+
+    pub(super) async fn increment(&self, area: Area, key: &str, by: i64, ttl: Duration) -> Result<i64, StoreError> {
+        self.run(area, &self.0.scripts.increment, key, vec![by.into(), whole_millis(ttl).into()]).await
+    }
+
+    pub(super) async fn take(&self, key: &str, limit: BucketLimit) -> Result<Grant, StoreError> {
+        let args = bucket_args("take", limit.interval, limit.burst.max(1));
+        let wait_micros: u64 = self.run(Area::RateLimits, &self.0.scripts.bucket, key, args).await?;
+        Ok(match wait_micros {
+            0 => Grant::Now,
+            micros => Grant::After(Duration::from_micros(micros)),
+        })
+    }
+
+    pub(super) async fn close_bucket(&self, key: &str, pause: Duration) -> Result<(), StoreError> {
+        let args = bucket_args("close", pause, 0);
+        let _zero: u64 = self.run(Area::RateLimits, &self.0.scripts.bucket, key, args).await?;
+        Ok(())
+    }
+
+    /// Listeners of this process are told even when Redis is away.
+    pub(super) async fn wake(&self, topic: &str) -> Result<(), StoreError> {
+        let told = match self.client(Area::Queue) {
+            Ok(client) => client.publish(channel(&self.0.prefix, topic), "").await.map_err(failed),
+            Err(error) => Err(error),
+        };
+        if told.is_err() {
+            self.0.topics.wake(topic);
+        }
+        told
+    }
+
+    pub(super) fn listen(&self, topic: &str) -> broadcast::Receiver<()> {
+        self.0.topics.listen(topic)
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), StoreError> {
+        for area in [Area::WebSessions, Area::RateLimits, Area::Queue, Area::Cache] {
+            self.client(area)?.ping::<()>(None).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// The connection for `area`, if there is one right now.
+    fn client(&self, area: Area) -> Result<&Client, StoreError> {
+        let client = &self.0.clients[area as usize];
+        if client.is_connected() { Ok(client) } else { Err(StoreError("there is no connection to Redis".to_owned())) }
+    }
+
+    fn key(&self, area: Area, key: &str) -> String {
+        // Buckets and counters, and areas that share a database, keep out of each other's way.
+        let kind = match area {
+            Area::WebSessions => "web",
+            Area::RateLimits => "rate",
+            Area::Queue => "queue",
+            Area::Cache => "cache",
+        };
+        format!("{}:{kind}:{key}", self.0.prefix)
+    }
+
+    async fn run<R: FromValue>(
+        &self,
+        area: Area,
+        script: &Script,
+        key: &str,
+        args: Vec<Value>,
+    ) -> Result<R, StoreError> {
+        let client = self.client(area)?;
+        let keys = MultipleKeys::from(self.key(area, key));
+        match script.evalsha(client, keys.clone(), args.clone()).await {
+            Err(error) if error.details().starts_with("NOSCRIPT") => {
+                let source = script.lua().cloned().unwrap_or_default();
+                client.eval(source, keys, args).await.map_err(failed)
+            }
+            answer => answer.map_err(failed),
+        }
+    }
+}
+
+/// fred reconnects by itself, except after answers it holds to be final, such as a wrong password.
+async fn keep_connected<C: ClientLike>(client: C) {
+    loop {
+        let connection = AbortOnDropHandle::new(client.connect());
+        let ended = connection.await;
+        tracing::warn!(outcome = ?ended, "the connection to Redis ended; trying again");
+        sleep(Duration::from_millis(RECONNECT_MAX_MS.into())).await;
+    }
+}
+
+/// Hands what arrives on `channels_from…` to the listeners of this process.
+async fn pass_wake_ups_on(subscriber: SubscriberClient, channels_from: String, topics: Arc<Topics>) {
+    let pattern = format!("{}*", escape_pattern(&channels_from));
+    let mut connected = subscriber.reconnect_rx();
+    let mut messages = subscriber.message_rx();
+    let mut renew = interval(RENEW_SUBSCRIPTION_EVERY);
+    renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            message = messages.recv() => match message {
+                Ok(message) => {
+                    if let Some(topic) = message.channel.strip_prefix(channels_from.as_str()) {
+                        topics.wake(topic);
+                    }
+                }
+                // Some hints were dropped, nobody knows whose.
+                Err(broadcast::error::RecvError::Lagged(_)) => topics.wake_all(),
+                Err(broadcast::error::RecvError::Closed) => messages = subscriber.message_rx(),
+            },
+            event = connected.recv() => {
+                if matches!(event, Err(broadcast::error::RecvError::Closed)) {
+                    connected = subscriber.reconnect_rx();
+                }
+                tracing::info!("connected to Redis");
+                subscribe(&subscriber, &pattern).await;
+                // What was published in between is lost.
+                topics.wake_all();
+            }
+            _ = renew.tick() => if subscriber.is_connected() {
+                subscribe(&subscriber, &pattern).await;
+            },
+        }
+    }
+}
+
+async fn subscribe(subscriber: &SubscriberClient, pattern: &str) {
+    if let Err(error) = subscriber.psubscribe(pattern).await {
+        tracing::warn!(%error, "no wake-ups from Redis; connecting anew");
+        if let Err(error) = subscriber.force_reconnection().await {
+            tracing::warn!(%error, "could not connect anew to Redis");
+        }
+    }
+}
+
+fn channel(prefix: &str, topic: &str) -> String {
+    format!("{prefix}:wake:{topic}")
+}
+
+fn escape_pattern(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('*', "\\*").replace('?', "\\?").replace('[', "\\[")
+}
+
+fn bucket_args(command: &'static str, span: Duration, burst: u32) -> Vec<Value> {
+    let micros = i64::try_from(gcra::micros(span)).unwrap_or(i64::MAX);
+    vec![command.into(), micros.into(), i64::from(burst).into(), whole_millis(gcra::KEPT_IDLE).into()]
+}
+
+fn expiry(ttl: Duration) -> Option<Expiration> {
+    Some(Expiration::PX(whole_millis(ttl)))
+}
+
+/// At least one, at most a year, as Redis wants it.
+fn whole_millis(span: Duration) -> i64 {
+    const YEAR: i64 = 365 * 24 * 3_600 * 1_000;
+    i64::try_from(span.as_millis()).unwrap_or(YEAR).clamp(1, YEAR)
+}
+
+fn failed(error: fred::error::Error) -> StoreError {
+    StoreError(error.to_string())
+}

@@ -1,0 +1,6 @@
+//! Behaviour against real servers, in one binary. How to write a test here stands in `support/mod.rs`.
+
+#[macro_use]
+mod support;
+
+mod store;
