@@ -3,13 +3,79 @@
 //! [`Settings`] is what the program uses. Where each value comes from (built-in defaults, files, environment, flags), how it is
 //! parsed and which combinations are refused stands in the modules below; `config/default.toml` is the commented reference.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
 use crate::roles::{Role, RoleSet};
+
+mod build;
+mod database;
+mod layers;
+mod parse;
+mod problem;
+mod reader;
+mod rules;
+mod secret_file;
+mod shown;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use problem::{Problem, Problems};
+pub use secret_file::SecretFileError;
+pub use shown::{Row, table as shown_table};
+pub use table::{Kind, Setting, TABLE};
+
+/// Everything that settings are read from, as values: nothing here looks at the process around it.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// The environment.
+    pub env: BTreeMap<String, String>,
+    /// The folder of the files; files that are not there are passed over.
+    pub config_dir: PathBuf,
+    /// `--role`; none means all.
+    pub roles: Vec<Role>,
+    /// Settings that win over all others, by key: `("database.url", "…")`.
+    pub flags: Vec<(String, String)>,
+    /// Whether log lines go to a terminal.
+    pub is_terminal: bool,
+    pub needs: Needs,
+}
+
+/// How much has to be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// What the roles need to run.
+    Roles,
+    /// Nothing: what is set must be right. For commands that run no role.
+    ValuesOnly,
+}
+
+/// What was read: shown even when it cannot be used.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Every setting with its value, redacted, and its source.
+    pub rows: Vec<Row>,
+    pub settings: Result<Settings, Problems>,
+}
+
+/// Reads all layers, checks everything, and says where each value comes from.
+pub fn read(inputs: &Inputs) -> Reading {
+    let mut problems = Vec::new();
+    let merged = layers::merge(inputs, &mut problems);
+    let mut reader = reader::Reader::new(merged, problems);
+    let settings = build::build(&mut reader, inputs);
+    let rows = shown::rows(&reader);
+    Reading { rows, settings: settings.map_err(|reader::Invalid| Problems(reader.problems)) }
+}
+
+/// Reads the settings; all problems at once if there are any.
+pub fn load(inputs: &Inputs) -> Result<Settings, Problems> {
+    read(inputs).settings
+}
 
 /// Which kind of installation this is; production refuses what is only convenient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +127,10 @@ pub struct SecretSettings {
     pub token: Vec<SecretString>,
     /// `INTERNAL_TOKEN`; `None`: derived from `session`.
     pub internal: Option<SecretString>,
+    /// Where a session secret is kept that nobody gave: beside the file of a SQLite database.
+    pub secret_file: Option<PathBuf>,
+    /// Whether a missing session secret may be made: outside production, on SQLite.
+    pub may_be_made: bool,
 }
 
 /// Which database, and how many connections to it.

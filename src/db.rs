@@ -165,6 +165,29 @@ pub fn placeholders(count: usize) -> String {
     list
 }
 
+/// The start of an INSERT that passes over rows that are already there.
+pub fn insert_or_ignore(db: &impl ConnectionTrait) -> &'static str {
+    if db.get_database_backend() == DbBackend::Sqlite { "INSERT OR IGNORE" } else { "INSERT IGNORE" }
+}
+
+/// The end of an INSERT that replaces `columns` of rows that are already there, by `key` (column names, comma-separated).
+pub fn on_conflict_update(db: &impl ConnectionTrait, key: &str, columns: &[&str]) -> String {
+    let on_sqlite = db.get_database_backend() == DbBackend::Sqlite;
+    let set: Vec<String> =
+        columns
+            .iter()
+            .map(|column| {
+                if on_sqlite { format!("{column} = excluded.{column}") } else { format!("{column} = VALUES({column})") }
+            })
+            .collect();
+    let set = set.join(", ");
+    if on_sqlite {
+        format!("ON CONFLICT ({key}) DO UPDATE SET {set}")
+    } else {
+        format!("ON DUPLICATE KEY UPDATE {set}")
+    }
+}
+
 /// The end of a SELECT whose rows this transaction is about to change: locks them on MariaDB; on SQLite the transaction
 /// already holds the one write lock.
 pub fn for_update(db: &impl ConnectionTrait) -> &'static str {

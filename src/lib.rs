@@ -2,14 +2,22 @@
 //!
 //! The map of the rooms, their order and three walks through them stand in `docs/ARCHITECTURE.md`.
 
+pub mod account;
+pub mod analysis;
+pub mod audit;
+pub mod capture;
+pub mod channel;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod db;
 pub mod job;
+pub mod login;
 pub mod roles;
 pub mod secrets;
 pub mod session;
 pub mod store;
+pub mod telemetry;
 pub mod twitch;
 pub mod user;
 pub mod wire;

@@ -1,15 +1,24 @@
 //! The store that all processes share, on Redis.
 //!
 //! Connections are kept up in the background, for ever; while there is none, every call fails at once, and no call waits
-//! longer than [`CALL_TIMEOUT`]. Nothing is queued for a server that is away. What needs several steps is a script on the
+//! longer than [`CALL_TIMEOUT`]. A server that accepts and never answers is left alone for a while after a few calls, so
+//! that it does not cost everybody that time. Nothing is queued for a server that is away. What needs several steps is a script on the
 //! server; a script the server has forgotten is sent again. Wake-ups go through one pattern subscription, renewed after
 //! every reconnect and now and then, which also shows a connection that died silently.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use fred::{
     clients::{Client, SubscriberClient},
+    error::{Error as RedisError, ErrorKind},
     interfaces::{ClientLike, EventInterface, KeysInterface, LuaInterface, PubsubInterface},
     types::{
         Builder, Expiration, FromValue, MultipleKeys, SetOptions, Value,
@@ -34,6 +43,10 @@ const RECONNECT_MIN_MS: u32 = 50;
 const RECONNECT_MAX_MS: u32 = 2_000;
 /// A connection that owes an answer for this long is closed and made anew.
 const UNRESPONSIVE_AFTER: Duration = Duration::from_secs(1);
+/// After so many timeouts in a row nothing is asked for [`REST`]. fred sees an unresponsive connection only while nothing is
+/// written to it, so the rest must outlast [`UNRESPONSIVE_AFTER`].
+const TIMEOUTS_BEFORE_REST: u32 = 3;
+const REST: Duration = Duration::from_millis(1_500);
 /// Commands that may wait for a connection's writer before further ones are refused.
 const COMMAND_BUFFER: usize = 10_000;
 const MESSAGE_BACKLOG: usize = 1_024;
@@ -43,10 +56,12 @@ const DELETE_IF_EQUALS: &str = "
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0";
 
+/// Answers with the text: a number in Lua is a double and would lose the last digits of a large one.
+
 const INCREMENT: &str = "
-local sum = redis.call('INCRBY', KEYS[1], ARGV[1])
+redis.call('INCRBY', KEYS[1], ARGV[1])
 if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-return sum";
+return redis.call('GET', KEYS[1])";
 
 /// Shared state on Redis; clones share the connections, which close with the last of them.
 #[derive(Clone)]
@@ -54,12 +69,53 @@ pub struct RedisStore(Arc<Shared>);
 
 struct Shared {
     /// One for each area, or the same one four times.
-    clients: [Client; 4],
+    links: [Arc<Link>; 4],
     prefix: String,
     topics: Arc<Topics>,
     scripts: Scripts,
     /// Keeps the connections and the subscription up; ends when dropped.
     _tasks: JoinSet<()>,
+}
+
+/// A connection, and whether it is worth asking.
+struct Link {
+    client: Client,
+    timeouts: AtomicU32,
+    rests_until: Mutex<Option<Instant>>,
+}
+
+impl Link {
+    fn new(client: Client) -> Arc<Self> {
+        Arc::new(Self { client, timeouts: AtomicU32::new(0), rests_until: Mutex::default() })
+    }
+
+    fn usable(&self) -> Result<&Self, StoreError> {
+        if !self.client.is_connected() {
+            return Err(StoreError("there is no connection to Redis".to_owned()));
+        }
+        let rests_until = *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+        match rests_until {
+            Some(until) if until > Instant::now() => Err(StoreError("Redis accepts but gives no answers".to_owned())),
+            _ => Ok(self),
+        }
+    }
+
+    /// Learns from an outcome whether the server answers.
+    fn heard<T>(&self, outcome: Result<T, RedisError>) -> Result<T, StoreError> {
+        match outcome {
+            Err(error) if *error.kind() == ErrorKind::Timeout => {
+                if self.timeouts.fetch_add(1, Ordering::Relaxed) + 1 >= TIMEOUTS_BEFORE_REST {
+                    let mut rests_until = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+                    *rests_until = Some(Instant::now() + REST);
+                }
+                Err(failed(error))
+            }
+            outcome => {
+                self.timeouts.store(0, Ordering::Relaxed);
+                outcome.map_err(failed)
+            }
+        }
+    }
 }
 
 struct Scripts {
@@ -108,17 +164,17 @@ impl RedisStore {
         });
 
         let mut tasks = JoinSet::new();
-        let mut client = |database: u8| -> Result<Client, StoreError> {
+        let mut link = |database: u8| -> Result<Arc<Link>, StoreError> {
             let client = builder.with_config(|config| config.database = Some(database)).build().map_err(failed)?;
             tasks.spawn(keep_connected(client.clone()));
-            Ok(client)
+            Ok(Link::new(client))
         };
-        let clients = match parsed.database {
+        let links = match parsed.database {
             Some(database) => {
-                let one = client(database)?;
-                [one.clone(), one.clone(), one.clone(), one]
+                let one = link(database)?;
+                [Arc::clone(&one), Arc::clone(&one), Arc::clone(&one), one]
             }
-            None => [client(0)?, client(1)?, client(2)?, client(3)?],
+            None => [link(0)?, link(1)?, link(2)?, link(3)?],
         };
         let subscriber = builder.build_subscriber_client().map_err(failed)?;
         let topics = Arc::new(Topics::default());
@@ -130,15 +186,17 @@ impl RedisStore {
             delete_if_equals: Script::from_lua(DELETE_IF_EQUALS),
             increment: Script::from_lua(INCREMENT),
         };
-        Ok(Self(Arc::new(Shared { clients, prefix: parsed.prefix, topics, scripts, _tasks: tasks })))
+        Ok(Self(Arc::new(Shared { links, prefix: parsed.prefix, topics, scripts, _tasks: tasks })))
     }
 
     pub(super) async fn get(&self, area: Area, key: &str) -> Result<Option<Bytes>, StoreError> {
-        self.client(area)?.get(self.key(area, key)).await.map_err(failed)
+        let link = self.link(area)?;
+        link.heard(link.client.get(self.key(area, key)).await)
     }
 
     pub(super) async fn set(&self, area: Area, key: &str, value: Bytes, ttl: Duration) -> Result<(), StoreError> {
-        self.client(area)?.set(self.key(area, key), value, expiry(ttl), None, false).await.map_err(failed)
+        let link = self.link(area)?;
+        link.heard(link.client.set(self.key(area, key), value, expiry(ttl), None, false).await)
     }
 
     pub(super) async fn set_if_absent(
@@ -148,14 +206,15 @@ impl RedisStore {
         value: Bytes,
         ttl: Duration,
     ) -> Result<bool, StoreError> {
-        let key = self.key(area, key);
-        let answer: Value =
-            self.client(area)?.set(key, value, expiry(ttl), Some(SetOptions::NX), false).await.map_err(failed)?;
+        let link = self.link(area)?;
+        let set = link.client.set(self.key(area, key), value, expiry(ttl), Some(SetOptions::NX), false);
+        let answer: Value = link.heard(set.await)?;
         Ok(!answer.is_null())
     }
 
     pub(super) async fn delete(&self, area: Area, key: &str) -> Result<(), StoreError> {
-        self.client(area)?.del(self.key(area, key)).await.map_err(failed)
+        let link = self.link(area)?;
+        link.heard(link.client.del(self.key(area, key)).await)
     }
 
     pub(super) async fn delete_if_equals(&self, area: Area, key: &str, value: Bytes) -> Result<bool, StoreError> {
@@ -184,8 +243,8 @@ impl RedisStore {
 
     /// Listeners of this process are told even when Redis is away.
     pub(super) async fn wake(&self, topic: &str) -> Result<(), StoreError> {
-        let told = match self.client(Area::Queue) {
-            Ok(client) => client.publish(channel(&self.0.prefix, topic), "").await.map_err(failed),
+        let told = match self.link(Area::Queue) {
+            Ok(link) => link.heard(link.client.publish(channel(&self.0.prefix, topic), "").await),
             Err(error) => Err(error),
         };
         if told.is_err() {
@@ -200,15 +259,15 @@ impl RedisStore {
 
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
         for area in [Area::WebSessions, Area::RateLimits, Area::Queue, Area::Cache] {
-            self.client(area)?.ping::<()>(None).await.map_err(failed)?;
+            let link = self.link(area)?;
+            link.heard(link.client.ping::<()>(None).await)?;
         }
         Ok(())
     }
 
-    /// The connection for `area`, if there is one right now.
-    fn client(&self, area: Area) -> Result<&Client, StoreError> {
-        let client = &self.0.clients[area as usize];
-        if client.is_connected() { Ok(client) } else { Err(StoreError("there is no connection to Redis".to_owned())) }
+    /// The connection for `area`, if there is a usable one right now.
+    fn link(&self, area: Area) -> Result<&Link, StoreError> {
+        self.0.links[area as usize].usable()
     }
 
     fn key(&self, area: Area, key: &str) -> String {
@@ -229,14 +288,14 @@ impl RedisStore {
         key: &str,
         args: Vec<Value>,
     ) -> Result<R, StoreError> {
-        let client = self.client(area)?;
+        let link = self.link(area)?;
         let keys = MultipleKeys::from(self.key(area, key));
-        match script.evalsha(client, keys.clone(), args.clone()).await {
+        match script.evalsha(&link.client, keys.clone(), args.clone()).await {
             Err(error) if error.details().starts_with("NOSCRIPT") => {
                 let source = script.lua().cloned().unwrap_or_default();
-                client.eval(source, keys, args).await.map_err(failed)
+                link.heard(link.client.eval(source, keys, args).await)
             }
-            answer => answer.map_err(failed),
+            outcome => link.heard(outcome),
         }
     }
 }
@@ -318,6 +377,6 @@ fn whole_millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(YEAR).clamp(1, YEAR)
 }
 
-fn failed(error: fred::error::Error) -> StoreError {
+fn failed(error: RedisError) -> StoreError {
     StoreError(error.to_string())
 }

@@ -135,11 +135,10 @@ impl People {
 
     /// The profiles that `query` (`id` and `login` parameters) asks for; Twitch is asked for those not known.
     /// True when all were known. The answer is as old as the oldest profile in it.
-    pub async fn get(
-        &self,
-        query: Query,
-        ask: impl AsyncFnOnce(Query) -> Result<Answer, Failed>,
-    ) -> Result<(Kept, bool), Failed> {
+    pub async fn get<F>(&self, query: Query, ask: impl FnOnce(Query) -> F) -> Result<(Kept, bool), Failed>
+    where
+        F: Future<Output = Result<Answer, Failed>>,
+    {
         let mut wanted: Query = query.into_iter().map(|(kind, value)| (kind, value.to_lowercase())).collect();
         wanted.sort();
         wanted.dedup();
@@ -154,7 +153,8 @@ impl People {
         let mut is_hit = true;
         if !missing.is_empty() {
             let question = format!("{missing:?}");
-            let entry = self.questions.entry(question).or_try_insert_with(self.learn(missing, ask)).await;
+            let entry =
+                self.questions.entry(question).or_try_insert_with(self.learn(missing.clone(), ask(missing))).await;
             let entry = entry.map_err(|failed| Failed::clone(&failed))?;
             is_hit = !entry.is_fresh();
             let reply = entry.into_value();
@@ -168,9 +168,9 @@ impl People {
     async fn learn(
         &self,
         missing: Query,
-        ask: impl AsyncFnOnce(Query) -> Result<Answer, Failed>,
+        ask: impl Future<Output = Result<Answer, Failed>>,
     ) -> Result<Arc<Reply>, Failed> {
-        let answer = ask(missing.clone()).await?;
+        let answer = ask.await?;
         let list: List<Value> = answer::parse(&answer.body)?;
         let at = Instant::now();
         let people: Vec<Value> = list.data.into_iter().map(without_private).collect();

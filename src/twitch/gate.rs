@@ -142,7 +142,7 @@ impl Gate {
             // Twitch then speaks of the token's own user: nothing to share.
             return Ok(GateAnswer::fresh(self.ask(caller, Route::Users, &query).await?));
         }
-        let ask = async |query: Query| self.ask_for_success(caller, Route::Users, &query).await;
+        let ask = |missing: Query| async move { self.ask_for_success(caller, Route::Users, &missing).await };
         let (kept, is_hit) = self.cache.people.get(query, ask).await?;
         Ok(GateAnswer::kept(&kept, is_hit))
     }

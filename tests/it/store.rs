@@ -12,10 +12,9 @@ use bytes::Bytes;
 use tca::store::{Area, BucketLimit, Grant, Store, StoreError};
 use tokio::{sync::Barrier, task::JoinSet};
 
-use crate::support::{connected, eventually, redis_url};
+use crate::support::{LONG_ENOUGH as LONG, connected, eventually, redis_url};
 
 const AREAS: [Area; 4] = [Area::WebSessions, Area::RateLimits, Area::Queue, Area::Cache];
-const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(150);
 
 macro_rules! conformance {
@@ -78,11 +77,11 @@ async fn a_value_outlives_its_time_by_nothing(store: Store) {
     let set_at = Instant::now();
     store.set(Area::Cache, "short", bytes("1"), SHORT).await.unwrap();
     store.set(Area::Cache, "long", bytes("1"), LONG).await.unwrap();
-    eventually("the value is gone", || async { store.get(Area::Cache, "short").await.unwrap().is_none() }).await;
+    eventually("the value is gone", async || store.get(Area::Cache, "short").await.unwrap().is_none()).await;
     assert!(set_at.elapsed() >= SHORT - Duration::from_millis(2));
     assert!(store.get(Area::Cache, "long").await.unwrap().is_some());
     store.set(Area::Cache, "no time at all", bytes("1"), Duration::ZERO).await.unwrap();
-    eventually("it is gone", || async { store.get(Area::Cache, "no time at all").await.unwrap().is_none() }).await;
+    eventually("it is gone", async || store.get(Area::Cache, "no time at all").await.unwrap().is_none()).await;
     store.set(Area::Cache, "for ever", bytes("1"), Duration::MAX).await.unwrap();
     assert!(store.get(Area::Cache, "for ever").await.unwrap().is_some());
 }
@@ -110,10 +109,8 @@ async fn of_many_who_set_an_absent_key_one_wins(store: Store) {
 async fn an_absent_key_can_be_set_again_after_its_time(store: Store) {
     assert!(store.set_if_absent(Area::Queue, "lock", bytes("a"), SHORT).await.unwrap());
     assert!(!store.set_if_absent(Area::Queue, "lock", bytes("b"), LONG).await.unwrap());
-    eventually("the lock is free", || async {
-        store.set_if_absent(Area::Queue, "lock", bytes("c"), LONG).await.unwrap()
-    })
-    .await;
+    eventually("the lock is free", async || store.set_if_absent(Area::Queue, "lock", bytes("c"), LONG).await.unwrap())
+        .await;
     assert_eq!(store.get(Area::Queue, "lock").await.unwrap(), Some(bytes("c")));
 }
 
@@ -137,7 +134,7 @@ async fn a_counter_adds_up_and_lives_from_its_first_increment(store: Store) {
     assert_eq!(store.increment(Area::RateLimits, "hits", -100, LONG).await.unwrap(), 0);
 
     store.increment(Area::RateLimits, "short", 1, SHORT).await.unwrap();
-    eventually("the counter starts anew although it was incremented all the time", || async {
+    eventually("the counter starts anew although it was incremented all the time", async || {
         store.increment(Area::RateLimits, "short", 1, SHORT).await.unwrap() == 1
     })
     .await;
@@ -159,7 +156,7 @@ async fn a_new_bucket_grants_once_and_then_at_its_rate(store: Store) {
     assert_eq!(store.take("another", limit).await.unwrap(), Grant::Now);
 
     let full = Instant::now() + limit.interval * 4;
-    eventually("the bucket is full", || async move { Instant::now() > full }).await;
+    eventually("the bucket is full", async || Instant::now() > full).await;
     let mut at_once = 0;
     while store.take("bucket", limit).await.unwrap() == Grant::Now {
         at_once += 1;
@@ -185,7 +182,7 @@ async fn a_closed_bucket_is_closed_for_everybody_and_only_prolonged(store: Store
     store.close_bucket("bucket", Duration::from_millis(1)).await.unwrap();
     let Grant::After(wait) = store.take("bucket", limit).await.unwrap() else { panic!("granted although closed") };
     assert!(wait <= pause && wait > Duration::from_millis(100), "{wait:?}");
-    eventually("the bucket opens", || async { store.take("bucket", limit).await.unwrap() == Grant::Now }).await;
+    eventually("the bucket opens", async || store.take("bucket", limit).await.unwrap() == Grant::Now).await;
     assert!(closed_at.elapsed() >= pause - Duration::from_millis(2));
     store.close_bucket("bucket", LONG).await.unwrap();
     assert!(matches!(store.take("bucket", limit).await.unwrap(), Grant::After(wait) if wait > LONG / 2));

@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use secrecy::ExposeSecret;
 use tca::store::{Area, BucketLimit, Grant, Store};
 
-use super::{LONG, bytes, check_ceiling, hammer};
-use crate::support::{connected, eventually, redis_server::RedisServer, redis_url, wait_until_connected};
+use super::{bytes, check_ceiling, hammer};
+use crate::support::{
+    LONG_ENOUGH as LONG, connected, eventually, redis_server::RedisServer, redis_url, wait_until_connected,
+};
 
 const LIMIT: BucketLimit = BucketLimit { interval: Duration::from_millis(10), burst: 20 };
 /// One command may take 250 ms; a busy machine gets some more.
@@ -31,7 +34,7 @@ async fn processes_share_everything_on_redis() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_in_the_url_holds_all_areas_on_redis() {
     let server = RedisServer::start().await;
-    let url = secrecy::ExposeSecret::expose_secret(&server.url()).replace("/?", "/7?").into();
+    let url = server.url().expose_secret().replace('?', "/7?").into();
     let store = connected(&url).await;
     for area in [Area::WebSessions, Area::RateLimits, Area::Queue, Area::Cache] {
         store.set(area, "key", bytes(&format!("{area:?}")), LONG).await.unwrap();
@@ -58,6 +61,24 @@ async fn forgotten_scripts_are_sent_again_on_redis() {
     }
 }
 
+/// What a clock that steps back looks like: the bucket remembers instants that lie in the future.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_steps_back_neither_grants_again_nor_locks_up_on_redis() {
+    const AN_HOUR: &str = "3600000000";
+    let limit = BucketLimit { interval: Duration::from_millis(400), burst: 20 };
+    let server = RedisServer::start().await;
+    let url = server.url();
+    let store = connected(&url).await;
+    assert_eq!(store.take("bucket", limit).await.unwrap(), Grant::Now);
+    let prefix = url.expose_secret().split_once("prefix=").unwrap().1;
+    for field in ["full_at", "seen"] {
+        server.command(&["-n", "1", "HINCRBY", &format!("{prefix}:rate:bucket"), field, AN_HOUR]);
+    }
+    let Grant::After(wait) = store.take("bucket", limit).await.unwrap() else { panic!("granted twice") };
+    assert!(wait <= limit.interval, "{wait:?}");
+    eventually("it grants again", async || store.take("bucket", limit).await.unwrap() == Grant::Now).await;
+}
+
 /// A bucket that Redis lost grants one call more than promised, not a burst.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_emptied_redis_grants_one_more_and_no_burst_on_redis() {
@@ -82,7 +103,7 @@ async fn a_killed_redis_fails_fast_and_comes_back_on_redis() {
     for _ in 0..2 {
         server.kill();
         assert_every_call_fails_in_time(&store).await;
-        eventually("local listeners are told although Redis is away", || async {
+        eventually("local listeners are told although Redis is away", async || {
             store.wake("jobs").await.unwrap_err();
             true
         })
@@ -106,7 +127,7 @@ async fn a_frozen_redis_costs_bounded_time_on_redis() {
     server.freeze();
     assert_every_call_fails_in_time(&store).await;
     let asking_since = Instant::now();
-    eventually("calls fail at once", || async {
+    eventually("calls fail at once", async || {
         let asked = Instant::now();
         store.get(Area::Cache, "key").await.unwrap_err();
         asked.elapsed() < Duration::from_millis(20)

@@ -15,21 +15,23 @@
 //! contain `on_mariadb` or `on_redis`; `make test` runs everything through `tests/with-servers`, which sets
 //! `TCA_TEST_MARIADB_URL` and `TCA_TEST_REDIS_URL`. Never sleep for a fixed time: wait for a condition with [`eventually`].
 
+mod own_tests;
 pub mod redis_server;
 
 use std::time::{Duration, Instant};
 
 use sea_orm::{ConnectionTrait, Database};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tca::store::Store;
 use url::Url;
 use uuid::Uuid;
 
 /// How long [`eventually`] waits before it gives up.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+/// A time to live that no test outlives.
+pub const LONG_ENOUGH: Duration = Duration::from_secs(60);
 
 /// Makes one test for each pair of backends; see the head of this module.
-#[allow(unused_macros, clippy::allow_attributes, reason = "the tests that use it are added room by room")]
 macro_rules! on_each_backend {
     ($($(#[$attribute:meta])* async fn $name:ident($backend:ident: Backend) $body:block)+) => {$(
         $(#[$attribute])*
@@ -62,7 +64,6 @@ pub enum Backend {
     MariaDb,
 }
 
-#[allow(dead_code, clippy::allow_attributes, reason = "the tests that use these are added room by room")]
 impl Backend {
     /// For `Settings::redis_url`. Each call has keys and wake-ups of its own: call it once per test and hand it around.
     pub fn redis_url(self) -> Option<SecretString> {
@@ -84,7 +85,6 @@ impl Backend {
 }
 
 /// A database that belongs to one test.
-#[allow(dead_code, clippy::allow_attributes, reason = "the tests that use it are added room by room")]
 pub struct TestDatabase {
     /// For `DatabaseSettings::url`.
     pub url: SecretString,
@@ -92,11 +92,10 @@ pub struct TestDatabase {
     remove: Option<(Url, String)>,
 }
 
-#[allow(dead_code, clippy::allow_attributes, reason = "the tests that use it are added room by room")]
 impl TestDatabase {
     fn sqlite() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let url = format!("sqlite://{}", folder.path().join("tca.db").display()).into();
+        let url = format!("sqlite://{}?mode=rwc", folder.path().join("tca.db").display()).into();
         Self { url, _folder: Some(folder), remove: None }
     }
 
@@ -152,18 +151,17 @@ pub async fn connected(url: &SecretString) -> Store {
 /// Waits until `store` answers and its own wake-ups come back to it.
 pub async fn wait_until_connected(store: &Store) {
     let mut probe = store.listen("connection-probe");
-    eventually("the store answers", || async { store.ping().await.is_ok() }).await;
-    eventually("wake-ups arrive", || async {
+    eventually("the store answers", async || store.ping().await.is_ok()).await;
+    eventually("wake-ups arrive", async || {
         while probe.try_recv().is_ok() {}
         store.wake("connection-probe").await.is_ok()
-            && tokio::time::timeout(Duration::from_millis(100), store.listen("connection-probe").recv()).await.is_err()
-            && probe.try_recv().is_ok()
+            && tokio::time::timeout(Duration::from_millis(100), probe.recv()).await.is_ok()
     })
     .await;
 }
 
 /// Asks `condition` again and again until it holds; panics naming `what` after [`PATIENCE`].
-pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let since = Instant::now();
     while !condition().await {
         assert!(since.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain until {what}");
@@ -179,10 +177,4 @@ fn required(variable: &str) -> String {
              or leave the servers out with `make test-quick`"
         )
     })
-}
-
-/// The text of a secret; shortens tests.
-#[allow(dead_code, clippy::allow_attributes, reason = "the tests that use it are added room by room")]
-pub fn exposed(secret: &SecretString) -> &str {
-    secret.expose_secret()
 }

@@ -42,7 +42,7 @@ impl RedisServer {
             .expect("redis-server is installed; `tests/with-servers` does it");
         self.process = Some(process);
         let port = self.port;
-        eventually("redis-server listens", || async move {
+        eventually("redis-server listens", async || {
             tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok()
         })
         .await;

@@ -1,0 +1,83 @@
+//! Log lines and metrics of the process.
+//!
+//! `pretty` lines go to stderr, for people; `json` lines go to stdout, where containers are read. Both installations are
+//! once per process: a second one changes nothing, so that tests can ask for them as often as they like.
+
+use std::sync::OnceLock;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+use crate::config::{LogFormat, LogSettings};
+
+/// Upper bounds of the buckets of every `…_seconds` histogram.
+const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// Sends log lines where `log` says.
+pub fn install_logs(log: &LogSettings) {
+    // The settings are checked when read; a filter that slipped through must not silence the program.
+    let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let registry = tracing_subscriber::registry().with(filter);
+    let installed = match log.format {
+        LogFormat::Pretty => registry.with(fmt::layer().with_writer(std::io::stderr)).try_init(),
+        LogFormat::Json => {
+            let layer = fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
+            registry.with(layer.with_writer(std::io::stdout)).try_init()
+        }
+    };
+    if installed.is_err() {
+        tracing::debug!("log lines are being written already");
+    }
+}
+
+/// Starts keeping metrics; what is counted before is lost.
+pub fn install_metrics() {
+    METRICS.get_or_init(|| {
+        let builder = PrometheusBuilder::new();
+        // Refused only for an empty list of buckets.
+        let builder = builder
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+            .unwrap_or_else(|_| PrometheusBuilder::new());
+        let recorder = builder.build_recorder();
+        let handle = recorder.handle();
+        if metrics::set_global_recorder(recorder).is_err() {
+            tracing::warn!("another recorder of metrics was installed first; /metrics stays empty");
+        }
+        handle
+    });
+}
+
+/// The metrics in the text format of Prometheus; empty before [`install_metrics`].
+pub fn render_metrics() -> String {
+    METRICS.get().map(PrometheusHandle::render).unwrap_or_default()
+}
+
+/// Folds the samples of histograms together. Somebody has to call this every few seconds: without it, and without anybody
+/// reading `/metrics`, samples pile up.
+pub fn tidy_metrics() {
+    if let Some(handle) = METRICS.get() {
+        handle.run_upkeep();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn installing_twice_changes_nothing_and_counts_are_rendered() {
+        let log = LogSettings { level: "warn".to_owned(), format: LogFormat::Pretty };
+        install_logs(&log);
+        install_logs(&log);
+        install_metrics();
+        install_metrics();
+        metrics::counter!("tca_telemetry_test_total").increment(2);
+        metrics::histogram!("tca_telemetry_test_seconds").record(0.02);
+        tidy_metrics();
+        let text = render_metrics();
+        assert!(text.contains("tca_telemetry_test_total 2"), "{text}");
+        assert!(text.contains("tca_telemetry_test_seconds_bucket{le=\"0.025\"} 1"), "{text}");
+    }
+}
