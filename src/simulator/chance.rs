@@ -13,12 +13,17 @@ impl Dice {
 
     /// Another source, independent of this one, for the topic `name`.
     pub(super) fn about(self, name: &str) -> Self {
-        Self(name.bytes().fold(self.0, |state, byte| scatter(state ^ u64::from(byte))))
+        Self(
+            name.bytes()
+                .fold(self.0, |state, byte| scatter(state ^ u64::from(byte))),
+        )
     }
 
     /// 64 evenly distributed bits for these `parts`.
     pub(super) fn roll(self, parts: &[u64]) -> u64 {
-        parts.iter().fold(self.0, |state, part| scatter(state ^ scatter(*part)))
+        parts
+            .iter()
+            .fold(self.0, |state, part| scatter(state ^ scatter(*part)))
     }
 
     /// A number below `bound` (0 if there is no such number).
@@ -69,17 +74,26 @@ impl Shuffle {
     }
 
     pub(super) fn apply(self, number: u32) -> u32 {
-        self.rounds.iter().fold(number & Self::MASK, |value, round| {
-            let mixed = value.wrapping_mul(round.factor).wrapping_add(round.offset) & Self::MASK;
-            mixed ^ (mixed >> Self::FOLD)
-        })
+        self.rounds
+            .iter()
+            .fold(number & Self::MASK, |value, round| {
+                let mixed =
+                    value.wrapping_mul(round.factor).wrapping_add(round.offset) & Self::MASK;
+                mixed ^ (mixed >> Self::FOLD)
+            })
     }
 
     pub(super) fn undo(self, number: u32) -> u32 {
-        self.rounds.iter().rev().fold(number & Self::MASK, |value, round| {
-            let unfolded = value ^ (value >> Self::FOLD);
-            unfolded.wrapping_sub(round.offset).wrapping_mul(round.inverse) & Self::MASK
-        })
+        self.rounds
+            .iter()
+            .rev()
+            .fold(number & Self::MASK, |value, round| {
+                let unfolded = value ^ (value >> Self::FOLD);
+                unfolded
+                    .wrapping_sub(round.offset)
+                    .wrapping_mul(round.inverse)
+                    & Self::MASK
+            })
     }
 }
 

@@ -192,7 +192,9 @@ impl Ledger {
 
     /// The token's rights, while it is valid.
     pub(super) fn look_up(&self, access_token: &str, now: DateTime<Utc>) -> Option<&Access> {
-        self.access.get(access_token).filter(|access| access.expires_at > now)
+        self.access
+            .get(access_token)
+            .filter(|access| access.expires_at > now)
     }
 
     /// Ends one token: an access token alone, a refresh token with all that came from it.
@@ -205,7 +207,11 @@ impl Ledger {
             return theirs;
         }
         let grant = self.refresh.get(token).copied();
-        let of_client = |grant: &u64| self.grants.get(grant).is_some_and(|g| g.client_id == client_id);
+        let of_client = |grant: &u64| {
+            self.grants
+                .get(grant)
+                .is_some_and(|g| g.client_id == client_id)
+        };
         match grant.filter(of_client) {
             Some(grant) => {
                 self.drop_grants(&HashSet::from([grant]));
@@ -239,14 +245,18 @@ impl Ledger {
     fn drop_grants(&mut self, grants: &HashSet<u64>) {
         self.grants.retain(|number, _| !grants.contains(number));
         self.refresh.retain(|_, number| !grants.contains(number));
-        self.access.retain(|_, access| !grants.contains(&access.grant));
+        self.access
+            .retain(|_, access| !grants.contains(&access.grant));
     }
 }
 
 /// Lower-case letters and digits, as Twitch's tokens are.
 fn secret(length: usize) -> String {
     let letters = rand::rng().sample_iter(Alphanumeric).map(char::from);
-    letters.filter(|letter| !letter.is_ascii_uppercase()).take(length).collect()
+    letters
+        .filter(|letter| !letter.is_ascii_uppercase())
+        .take(length)
+        .collect()
 }
 
 #[cfg(test)]
@@ -277,7 +287,11 @@ mod tests {
         let mut refresh = first.refresh_token.unwrap();
         for _ in 0..50 {
             assert!(ledger.look_up(&first.access_token, now()).is_some());
-            refresh = ledger.refresh(&refresh, "demo", HOUR, now()).unwrap().refresh_token.unwrap();
+            refresh = ledger
+                .refresh(&refresh, "demo", HOUR, now())
+                .unwrap()
+                .refresh_token
+                .unwrap();
         }
         assert!(ledger.look_up(&first.access_token, now()).is_none());
     }
@@ -285,17 +299,28 @@ mod tests {
     #[test]
     fn a_code_works_once_for_its_client_and_redirect_within_ten_minutes() {
         let mut ledger = Ledger::default();
-        let mut issue = |ledger: &mut Ledger| ledger.issue_code("demo", "http://localhost/", 1, vec![], now());
+        let issue =
+            |ledger: &mut Ledger| ledger.issue_code("demo", "http://localhost/", 1, vec![], now());
         let code = issue(&mut ledger);
         let other = ledger.redeem(&code, "demo", "http://localhost/b", HOUR, now());
         assert_eq!(other.err(), Some(CodeRefusal::OtherRedirect));
         let again = ledger.redeem(&code, "demo", "http://localhost/", HOUR, now());
         assert_eq!(again.err(), Some(CodeRefusal::Invalid));
         let code = issue(&mut ledger);
-        let late = ledger.redeem(&code, "demo", "http://localhost/", HOUR, now() + CODE_LIFETIME);
+        let late = ledger.redeem(
+            &code,
+            "demo",
+            "http://localhost/",
+            HOUR,
+            now() + CODE_LIFETIME,
+        );
         assert!(late.is_err());
         let code = issue(&mut ledger);
-        assert!(ledger.redeem(&code, "demo", "http://localhost/", HOUR, now()).is_ok());
+        assert!(
+            ledger
+                .redeem(&code, "demo", "http://localhost/", HOUR, now())
+                .is_ok()
+        );
     }
 
     #[test]
@@ -305,9 +330,17 @@ mod tests {
         let two = ledger.grant("demo", 2, vec![], HOUR, now());
         assert_eq!(ledger.disconnect(1), 1);
         assert!(ledger.look_up(&one.access_token, now()).is_none());
-        assert!(ledger.refresh(&one.refresh_token.unwrap(), "demo", HOUR, now()).is_none());
+        assert!(
+            ledger
+                .refresh(&one.refresh_token.unwrap(), "demo", HOUR, now())
+                .is_none()
+        );
         assert!(ledger.look_up(&two.access_token, now()).is_some());
         assert_eq!(ledger.expire(Some(2), now()), 1);
-        assert!(ledger.refresh(&two.refresh_token.unwrap(), "demo", HOUR, now()).is_some());
+        assert!(
+            ledger
+                .refresh(&two.refresh_token.unwrap(), "demo", HOUR, now())
+                .is_some()
+        );
     }
 }

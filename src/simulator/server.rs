@@ -5,6 +5,7 @@ use std::{net::TcpListener, time::Duration};
 use actix_web::{
     App, HttpRequest, HttpResponse, HttpServer,
     body::SizedStream,
+    dev::Server,
     http::{StatusCode, header},
     web,
 };
@@ -38,12 +39,27 @@ pub(super) struct Answer {
 pub(super) struct Visit {
     pub(super) number: u64,
     pub(super) faults: Faults,
+    content_type: &'static str,
 }
 
 /// Serves the simulator on `listener` until `stop` is cancelled.
-pub async fn run(world: World, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
-    let desk = Desk { world, stop: stop.clone() };
-    HttpServer::new(move || {
+pub async fn run(
+    world: World,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    // Apart, because only the running server may travel between threads, not what it is built from.
+    let server = start(world, listener, stop)?;
+    server.await?;
+    Ok(())
+}
+
+fn start(world: World, listener: TcpListener, stop: CancellationToken) -> std::io::Result<Server> {
+    let desk = Desk {
+        world,
+        stop: stop.clone(),
+    };
+    let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::new(desk.clone()))
             .app_data(web::PayloadConfig::new(64 << 20))
@@ -57,14 +73,17 @@ pub async fn run(world: World, listener: TcpListener, stop: CancellationToken) -
     .shutdown_timeout(1)
     .shutdown_signal(stop.cancelled_owned())
     .listen(listener)?
-    .run()
-    .await?;
-    Ok(())
+    .run();
+    Ok(server)
 }
 
 impl Desk {
     /// Logs a call and lets its latency pass; `Err` once the simulator stops, if the call was never to be answered.
-    pub(super) async fn receive(&self, route: Route, request: &HttpRequest) -> Result<Visit, HttpResponse> {
+    pub(super) async fn receive(
+        &self,
+        route: Route,
+        request: &HttpRequest,
+    ) -> Result<Visit, HttpResponse> {
         let target = match request.uri().path_and_query() {
             Some(target) => target.as_str().to_owned(),
             None => request.path().to_owned(),
@@ -77,23 +96,41 @@ impl Desk {
             self.stop.cancelled().await;
             return Err(HttpResponse::ServiceUnavailable().finish());
         }
-        Ok(Visit { number, faults })
+        // id.twitch.tv names no charset, and there are clients that insist on that.
+        let content_type = match route {
+            Route::Authorize | Route::Token | Route::Validate | Route::Revoke => "application/json",
+            _ => "application/json; charset=utf-8",
+        };
+        Ok(Visit {
+            number,
+            faults,
+            content_type,
+        })
     }
 
     /// Notes the status in the log and sends the answer, spoilt if that was ordered.
     pub(super) fn send(&self, visit: &Visit, answer: Answer) -> HttpResponse {
-        self.world.amend_call(visit.number, |call| call.status = Some(answer.status));
-        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        self.world
+            .amend_call(visit.number, |call| call.status = Some(answer.status));
+        let status =
+            StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = HttpResponse::build(status);
-        if let Some(level) = answer.level.filter(|_| !visit.faults.has(Fault::NoRateHeaders)) {
+        if let Some(level) = answer
+            .level
+            .filter(|_| !visit.faults.has(Fault::NoRateHeaders))
+        {
             response.insert_header(("Ratelimit-Limit", level.limit.to_string()));
             response.insert_header(("Ratelimit-Remaining", level.remaining.to_string()));
             let soon = visit.faults.has(Fault::MalformedReset);
-            let reset = if soon { "soon".to_owned() } else { level.reset.to_string() };
+            let reset = if soon {
+                "soon".to_owned()
+            } else {
+                level.reset.to_string()
+            };
             response.insert_header(("Ratelimit-Reset", reset));
         }
         if !answer.body.is_empty() {
-            response.content_type("application/json; charset=utf-8");
+            response.content_type(visit.content_type);
         }
         let mut body = answer.body;
         if visit.faults.has(Fault::InvalidJson) {
@@ -121,7 +158,9 @@ fn cut_short(response: &mut actix_web::HttpResponseBuilder, body: String) -> Htt
 }
 
 pub(super) fn see_other(to: &str) -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((header::LOCATION, to)).finish()
+    HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, to))
+        .finish()
 }
 
 /// An HTML page; `Err` is a template that cannot be rendered.
@@ -129,7 +168,10 @@ pub(super) fn page(html: Result<String, askama::Error>) -> HttpResponse {
     match html {
         Ok(html) => HttpResponse::Ok()
             .content_type("text/html; charset=utf-8")
-            .insert_header(("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'"))
+            .insert_header((
+                "Content-Security-Policy",
+                "default-src 'none'; style-src 'self'; base-uri 'none'",
+            ))
             .insert_header(("Cache-Control", "no-store"))
             .body(html),
         Err(error) => {
@@ -167,6 +209,9 @@ impl Fields {
     }
 
     pub(super) fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .filter(move |(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 }
