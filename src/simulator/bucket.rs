@@ -32,10 +32,7 @@ const MICROSECONDS_A_MINUTE: i64 = 60_000_000;
 
 impl Bucket {
     pub(super) fn full(rate: Rate, now: DateTime<Utc>) -> Self {
-        Self {
-            millionths: i64::from(rate.bucket_size) * POINT,
-            as_of: now,
-        }
+        Self { millionths: i64::from(rate.bucket_size) * POINT, as_of: now }
     }
 
     /// Takes one point; `Err` if there is none. Both tell what the bucket holds afterwards.
@@ -50,10 +47,7 @@ impl Bucket {
 
     fn refill(&mut self, rate: Rate, now: DateTime<Utc>) {
         let size = i64::from(rate.bucket_size) * POINT;
-        let elapsed = (now - self.as_of)
-            .num_microseconds()
-            .unwrap_or(i64::MAX)
-            .max(0);
+        let elapsed = (now - self.as_of).num_microseconds().unwrap_or(i64::MAX).max(0);
         // A point is a million millionths and a second a million microseconds, so the rate a minute needs one division only.
         let added = elapsed.saturating_mul(i64::from(rate.refill_per_minute)) / 60;
         if added > 0 || self.millionths > size {
@@ -81,10 +75,7 @@ impl Bucket {
 mod tests {
     use super::*;
 
-    const RATE: Rate = Rate {
-        refill_per_minute: 600,
-        bucket_size: 800,
-    };
+    const RATE: Rate = Rate { refill_per_minute: 600, bucket_size: 800 };
 
     fn at(millis: i64) -> DateTime<Utc> {
         DateTime::from_timestamp_millis(1_800_000_000_000 + millis).unwrap()
@@ -105,20 +96,14 @@ mod tests {
     fn points_come_back_steadily_even_when_asked_often() {
         let mut bucket = Bucket::full(RATE, at(0));
         while bucket.take(RATE, at(0)).is_ok() {}
-        let granted = (0..10_000)
-            .step_by(7)
-            .filter(|t| bucket.take(RATE, at(*t)).is_ok())
-            .count();
+        let granted = (0..10_000).step_by(7).filter(|t| bucket.take(RATE, at(*t)).is_ok()).count();
         assert_eq!(granted, 99);
     }
 
     #[test]
     fn a_smaller_bucket_and_another_rate_hold_at_once() {
         let mut bucket = Bucket::full(RATE, at(0));
-        let small = Rate {
-            refill_per_minute: 6,
-            bucket_size: 2,
-        };
+        let small = Rate { refill_per_minute: 6, bucket_size: 2 };
         assert_eq!(bucket.take(small, at(1)).unwrap().remaining, 1);
         assert_eq!(bucket.take(small, at(1)).unwrap().remaining, 0);
         assert!(bucket.take(small, at(1)).is_err());

@@ -22,9 +22,7 @@ const SECONDS_A_DAY: i64 = 86_400;
 const BORROWED_FROM: usize = 2_191;
 
 /// Relative number of accounts per year among the people of today's chats, from 2007 on; the last one stays. Invented.
-const LEVELS: [i64; 21] = [
-    1, 3, 7, 12, 28, 40, 50, 55, 60, 68, 74, 80, 92, 140, 125, 98, 88, 82, 80, 78, 76,
-];
+const LEVELS: [i64; 21] = [1, 3, 7, 12, 28, 40, 50, 55, 60, 68, 74, 80, 92, 140, 125, 98, 88, 82, 80, 78, 76];
 
 /// Ids after the last real knot. Invented, in the order of magnitude of ids seen in public.
 const LATER_IDS: [(i64, i32, u32, u32); 12] = [
@@ -61,11 +59,7 @@ impl Calendar {
     pub(super) fn new() -> Self {
         let (year, month, day) = FIRST_DAY;
         let first_day = NaiveDate::from_ymd_opt(year, month, day).unwrap_or_default();
-        Self {
-            first_day,
-            weight: running_weights(first_day),
-            first_id: first_ids(first_day),
-        }
+        Self { first_day, weight: running_weights(first_day), first_id: first_ids(first_day) }
     }
 
     /// The account at position `cell` of 2^[`Shuffle::BITS`] accounts in order of creation. Ids and instants rise with it.
@@ -77,10 +71,7 @@ impl Calendar {
         let whole = self.weight[day + 1] - self.weight[day];
         let ids = self.first_id[day + 1] - self.first_id[day];
         let later = part * ids / whole;
-        Birth {
-            id: self.first_id[day] + later,
-            at: self.midnight(day) + later * SECONDS_A_DAY / ids,
-        }
+        Birth { id: self.first_id[day] + later, at: self.midnight(day) + later * SECONDS_A_DAY / ids }
     }
 
     /// The position whose account has this `id`, if there is one.
@@ -108,19 +99,14 @@ impl Calendar {
     /// The id that was next at this instant; instants outside the calendar count as its ends.
     pub(super) fn id_at(&self, at: DateTime<Utc>) -> i64 {
         let since = at.timestamp() - self.midnight(0);
-        let day = usize::try_from(since.max(0) / SECONDS_A_DAY)
-            .unwrap_or(0)
-            .min(DAYS - 1);
+        let day = usize::try_from(since.max(0) / SECONDS_A_DAY).unwrap_or(0).min(DAYS - 1);
         let into = since.clamp(0, self.midnight(DAYS) - self.midnight(0) - 1) % SECONDS_A_DAY;
         let whole = self.first_id[day + 1] - self.first_id[day];
         self.first_id[day] + into * whole / SECONDS_A_DAY
     }
 
     fn day_of_id(&self, id: i64) -> Option<usize> {
-        let day = self
-            .first_id
-            .partition_point(|first| *first <= id)
-            .checked_sub(1)?;
+        let day = self.first_id.partition_point(|first| *first <= id).checked_sub(1)?;
         (day < DAYS).then_some(day)
     }
 
@@ -166,11 +152,7 @@ fn running_weights(first_day: NaiveDate) -> Vec<i64> {
     for day in 0..DAYS {
         let month = sums_around(&counts, day, 15) * 365;
         let year = sums_around(&counts, day, 182) * 31;
-        let shape = if day < thin || year == 0 {
-            1_000
-        } else {
-            month * 1_000 / year
-        };
+        let shape = if day < thin || year == 0 { 1_000 } else { month * 1_000 / year };
         sum += (level(first_day, day) * shape.clamp(500, 1_800)).max(1) << 6;
         running.push(sum);
     }
@@ -202,8 +184,7 @@ fn first_ids(first_day: NaiveDate) -> Vec<i64> {
         knots.extend(day_number(first_day, day).map(|day| (id, day)));
     }
     for (id, year, month, day) in LATER_IDS {
-        let day =
-            NaiveDate::from_ymd_opt(year, month, day).and_then(|day| day_number(first_day, day));
+        let day = NaiveDate::from_ymd_opt(year, month, day).and_then(|day| day_number(first_day, day));
         knots.extend(day.map(|day| (id, day)));
     }
     let dice = Dice::new(0).about("ids a week");
@@ -211,8 +192,7 @@ fn first_ids(first_day: NaiveDate) -> Vec<i64> {
     for pair in knots.windows(2) {
         let ((from_id, from), (to_id, to)) = (pair[0], pair[1]);
         // Busy and quiet weeks: each gets 30 to 170 % of an even share.
-        let share =
-            |day: usize| i64::try_from(30 + dice.below(141, &[day as u64 / 7])).unwrap_or(100);
+        let share = |day: usize| i64::try_from(30 + dice.below(141, &[day as u64 / 7])).unwrap_or(100);
         let all: i64 = (from..to).map(share).sum();
         let mut given = 0;
         for day in from..to {
@@ -226,9 +206,7 @@ fn first_ids(first_day: NaiveDate) -> Vec<i64> {
 
 /// The two columns of a data file without its comments.
 fn rows(file: &str) -> impl Iterator<Item = (&str, &str)> {
-    file.lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| line.split_once(','))
+    file.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(','))
 }
 
 #[cfg(test)]
@@ -241,10 +219,7 @@ mod tests {
         let mut last = Birth { id: 0, at: 0 };
         for cell in 0..1 << Shuffle::BITS {
             let birth = calendar.birth(cell);
-            assert!(
-                birth.id > last.id && birth.at >= last.at,
-                "{last:?} then {birth:?}"
-            );
+            assert!(birth.id > last.id && birth.at >= last.at, "{last:?} then {birth:?}");
             last = birth;
         }
     }
@@ -265,10 +240,7 @@ mod tests {
     #[test]
     fn the_calendar_ends_with_2036_and_meets_the_real_knots() {
         let calendar = Calendar::new();
-        assert_eq!(
-            (calendar.weight.len(), calendar.first_id.len()),
-            (DAYS + 1, DAYS + 1)
-        );
+        assert_eq!((calendar.weight.len(), calendar.first_id.len()), (DAYS + 1, DAYS + 1));
         let at = "2037-01-01T00:00:00Z".parse::<DateTime<Utc>>().unwrap();
         assert_eq!(calendar.midnight(DAYS), at.timestamp());
         let knot = "2017-12-15T00:00:00Z".parse().unwrap();

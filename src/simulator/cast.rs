@@ -36,12 +36,7 @@ const CHANNELS: [Channel; 12] = [
         kind: "affiliate",
         description: "Petits jeux, grands fous rires. Je modère aussi chez les copains.",
         present: 71,
-        live: Some((
-            64,
-            "On finit le puzzle à 2 000 pièces",
-            "Puzzle Together",
-            "fr",
-        )),
+        live: Some((64, "On finit le puzzle à 2 000 pièces", "Puzzle Together", "fr")),
     },
     Channel {
         name: "lapinvert_live",
@@ -49,12 +44,7 @@ const CHANNELS: [Channel; 12] = [
         kind: "partner",
         description: "Lapin vert, jeux verts.",
         present: 2_480,
-        live: Some((
-            131,
-            "Marathon de la carotte, épisode 9",
-            "Stardew Valley",
-            "fr",
-        )),
+        live: Some((131, "Marathon de la carotte, épisode 9", "Stardew Valley", "fr")),
     },
     Channel {
         name: "nocturne_fm",
@@ -145,10 +135,7 @@ pub(super) fn assemble(world: &World) {
         (BUSY_MODERATOR, "2012-03-28T21:05:00Z"),
         (NIGHT_MODERATOR, "2018-11-23T23:45:00Z"),
     ];
-    let numbers: Vec<u32> = CHANNELS
-        .iter()
-        .filter_map(|channel| open(world, channel))
-        .collect();
+    let numbers: Vec<u32> = CHANNELS.iter().filter_map(|channel| open(world, channel)).collect();
     let [hugo, ines, tom] = people.map(|(login, created)| introduce(world, login, created));
     let mut players: Vec<u32> = numbers.iter().copied().take(1).collect();
     players.extend([hugo, ines, tom].into_iter().flatten());
@@ -175,21 +162,14 @@ fn open(world: &World, channel: &Channel) -> Option<u32> {
     let person = Person {
         broadcaster_type: channel.kind,
         description: channel.description,
-        profile_image_url: super::people::picture(
-            false,
-            world.dice().about(channel.name).roll(&[]),
-        ),
+        profile_image_url: super::people::picture(false, world.dice().about(channel.name).roll(&[])),
         ..world.crowd().invent(Name::plain(channel.name), created_at)
     };
     let number = world.keep(person).ok()?;
     world.add_living_crowd_to(number, channel.present);
     if let Some((minutes, title, game, language)) = channel.live {
         let live = world.live_since(minutes, title, game, language);
-        let stay = Stay {
-            number,
-            from: live.started_at - TimeDelta::minutes(10),
-            until: DateTime::<Utc>::MAX_UTC,
-        };
+        let stay = Stay { number, from: live.started_at - TimeDelta::minutes(10), until: DateTime::<Utc>::MAX_UTC };
         world.add_stays(number, [stay]);
         world.set_live(channel.name, Some(live)).ok()?;
     }
@@ -198,16 +178,12 @@ fn open(world: &World, channel: &Channel) -> Option<u32> {
 
 fn introduce(world: &World, login: &str, created_at: &str) -> Option<u32> {
     let created_at = created_at.parse().ok()?;
-    world
-        .keep(world.crowd().invent(Name::plain(login), created_at))
-        .ok()
+    world.keep(world.crowd().invent(Name::plain(login), created_at)).ok()
 }
 
 fn open_small_channels(world: &World, moderator: u32) {
     // Long before today, so that every start finds the same ones.
-    let before = DateTime::from_timestamp(1_700_000_000, 0)
-        .unwrap_or_default()
-        .timestamp();
+    let before = DateTime::from_timestamp(1_700_000_000, 0).unwrap_or_default().timestamp();
     let grown_up = std::iter::from_fn(|| world.next_member()).filter(|(_, born)| *born < before);
     for (number, _) in grown_up.take(SMALL_CHANNELS) {
         world.add_living_crowd_to(number, 12);

@@ -13,17 +13,12 @@ impl Dice {
 
     /// Another source, independent of this one, for the topic `name`.
     pub(super) fn about(self, name: &str) -> Self {
-        Self(
-            name.bytes()
-                .fold(self.0, |state, byte| scatter(state ^ u64::from(byte))),
-        )
+        Self(name.bytes().fold(self.0, |state, byte| scatter(state ^ u64::from(byte))))
     }
 
     /// 64 evenly distributed bits for these `parts`.
     pub(super) fn roll(self, parts: &[u64]) -> u64 {
-        parts
-            .iter()
-            .fold(self.0, |state, part| scatter(state ^ scatter(*part)))
+        parts.iter().fold(self.0, |state, part| scatter(state ^ scatter(*part)))
     }
 
     /// A number below `bound` (0 if there is no such number).
@@ -64,36 +59,23 @@ impl Shuffle {
             rounds: [0, 1, 2].map(|round| {
                 let bits = dice.roll(&[round]);
                 let factor = low_bits(bits) | 1;
-                Round {
-                    factor,
-                    inverse: inverse_of_odd(factor),
-                    offset: low_bits(bits >> 32),
-                }
+                Round { factor, inverse: inverse_of_odd(factor), offset: low_bits(bits >> 32) }
             }),
         }
     }
 
     pub(super) fn apply(self, number: u32) -> u32 {
-        self.rounds
-            .iter()
-            .fold(number & Self::MASK, |value, round| {
-                let mixed =
-                    value.wrapping_mul(round.factor).wrapping_add(round.offset) & Self::MASK;
-                mixed ^ (mixed >> Self::FOLD)
-            })
+        self.rounds.iter().fold(number & Self::MASK, |value, round| {
+            let mixed = value.wrapping_mul(round.factor).wrapping_add(round.offset) & Self::MASK;
+            mixed ^ (mixed >> Self::FOLD)
+        })
     }
 
     pub(super) fn undo(self, number: u32) -> u32 {
-        self.rounds
-            .iter()
-            .rev()
-            .fold(number & Self::MASK, |value, round| {
-                let unfolded = value ^ (value >> Self::FOLD);
-                unfolded
-                    .wrapping_sub(round.offset)
-                    .wrapping_mul(round.inverse)
-                    & Self::MASK
-            })
+        self.rounds.iter().rev().fold(number & Self::MASK, |value, round| {
+            let unfolded = value ^ (value >> Self::FOLD);
+            unfolded.wrapping_sub(round.offset).wrapping_mul(round.inverse) & Self::MASK
+        })
     }
 }
 
@@ -103,9 +85,7 @@ fn low_bits(bits: u64) -> u32 {
 
 /// The number that multiplied with the odd `factor` gives 1 (mod 2^32), by Newton's iteration.
 fn inverse_of_odd(factor: u32) -> u32 {
-    (0..5).fold(factor, |guess, _| {
-        guess.wrapping_mul(2u32.wrapping_sub(factor.wrapping_mul(guess)))
-    })
+    (0..5).fold(factor, |guess, _| guess.wrapping_mul(2u32.wrapping_sub(factor.wrapping_mul(guess))))
 }
 
 #[cfg(test)]

@@ -102,15 +102,11 @@ async fn show(desk: Data<Desk>, request: HttpRequest) -> HttpResponse {
 }
 
 async fn style() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/css; charset=utf-8")
-        .body(STYLE)
+    HttpResponse::Ok().content_type("text/css; charset=utf-8").body(STYLE)
 }
 
 async fn log(desk: Data<Desk>, request: HttpRequest) -> HttpResponse {
-    let after = Fields::of_query(&request)
-        .first("after")
-        .and_then(|after| after.parse().ok());
+    let after = Fields::of_query(&request).first("after").and_then(|after| after.parse().ok());
     HttpResponse::Ok().json(json!({ "calls": desk.world.calls_after(after.unwrap_or(0)) }))
 }
 
@@ -131,39 +127,25 @@ async fn chatters(desk: Data<Desk>, request: HttpRequest) -> HttpResponse {
     let query = Fields::of_query(&request);
     let present = orders::instant_in(&query, "at").and_then(|at| {
         let at = at.unwrap_or_else(|| desk.world.now());
-        desk.world
-            .chatters_at(query.first("channel").unwrap_or_default(), at)
+        desk.world.chatters_at(query.first("channel").unwrap_or_default(), at)
     });
     match present {
         Ok(people) => {
-            let people: Vec<Value> = people
-                .iter()
-                .map(|person| json!(person.to_helix(false)))
-                .collect();
+            let people: Vec<Value> = people.iter().map(|person| json!(person.to_helix(false))).collect();
             HttpResponse::Ok().json(json!({ "total": people.len(), "chatters": people }))
         }
         Err(error) => HttpResponse::BadRequest().json(json!({ "error": error.to_string() })),
     }
 }
 
-async fn order(
-    desk: Data<Desk>,
-    request: HttpRequest,
-    order: web::Path<String>,
-    body: Bytes,
-) -> HttpResponse {
+async fn order(desk: Data<Desk>, request: HttpRequest, order: web::Path<String>, body: Bytes) -> HttpResponse {
     if !is_from_here(&request) {
         return HttpResponse::Forbidden().json(json!({ "error": "the form was on another site" }));
     }
     let content_type = request.headers().get(header::CONTENT_TYPE);
-    let is_json = content_type
-        .and_then(|kind| kind.to_str().ok())
-        .is_some_and(|kind| kind.starts_with("application/json"));
-    let fields = if is_json {
-        json_fields(&body)
-    } else {
-        Ok(Fields::parse(&body))
-    };
+    let is_json =
+        content_type.and_then(|kind| kind.to_str().ok()).is_some_and(|kind| kind.starts_with("application/json"));
+    let fields = if is_json { json_fields(&body) } else { Ok(Fields::parse(&body)) };
     // A room of 200,000 takes a moment; nothing else of this worker should wait for it.
     let world = desk.world.clone();
     let outcome = match fields {
@@ -179,9 +161,7 @@ async fn order(
             }
             HttpResponse::Ok().json(body)
         }
-        (Err(error), true) => {
-            HttpResponse::BadRequest().json(json!({ "error": error.to_string() }))
-        }
+        (Err(error), true) => HttpResponse::BadRequest().json(json!({ "error": error.to_string() })),
         (Ok(outcome), false) => back("done", &outcome.done),
         (Err(error), false) => back("failed", &error.to_string()),
     }
@@ -200,9 +180,7 @@ fn is_from_here(request: &HttpRequest) -> bool {
     };
     let host = request.connection_info().host().to_owned();
     let origin = origin.to_str().unwrap_or_default();
-    origin
-        .split_once("://")
-        .is_some_and(|(_, from)| from == host)
+    origin.split_once("://").is_some_and(|(_, from)| from == host)
 }
 
 /// A flat JSON object as fields: numbers and booleans as text, `false` and `null` left out, arrays as repeats.
@@ -210,8 +188,8 @@ fn json_fields(body: &[u8]) -> Result<Fields, Error> {
     if body.is_empty() {
         return Ok(Fields::from_pairs(Vec::new()));
     }
-    let value: serde_json::Map<String, Value> = serde_json::from_slice(body)
-        .map_err(|error| Error::Invalid(format!("not a JSON object: {error}")))?;
+    let value: serde_json::Map<String, Value> =
+        serde_json::from_slice(body).map_err(|error| Error::Invalid(format!("not a JSON object: {error}")))?;
     let mut pairs = Vec::new();
     for (name, value) in value {
         let values = match value {

@@ -98,13 +98,10 @@ pub enum Fault {
 impl Fault {
     /// A fault by its name on the control page and the number given with it.
     pub fn parse(name: &str, value: Option<u64>) -> Result<Self, super::Error> {
-        let small =
-            |default: u32| value.map_or(default, |value| u32::try_from(value).unwrap_or(default));
+        let small = |default: u32| value.map_or(default, |value| u32::try_from(value).unwrap_or(default));
         Ok(match name {
             "status" => {
-                let status = value
-                    .and_then(|value| u16::try_from(value).ok())
-                    .unwrap_or(500);
+                let status = value.and_then(|value| u16::try_from(value).ok()).unwrap_or(500);
                 if !(400..=599).contains(&status) {
                     return Err(super::Error::Invalid("status: 400 to 599".to_owned()));
                 }
@@ -121,9 +118,7 @@ impl Fault {
             "no-rate-headers" => Self::NoRateHeaders,
             "malformed-reset" => Self::MalformedReset,
             other => {
-                return Err(super::Error::Invalid(format!(
-                    "there is no fault {other:?}"
-                )));
+                return Err(super::Error::Invalid(format!("there is no fault {other:?}")));
             }
         })
     }
@@ -195,12 +190,7 @@ mod tests {
 
     #[test]
     fn an_order_meets_exactly_the_calls_it_names() {
-        let order = |fault, skip, count| PlannedFault {
-            route: Route::Users,
-            fault,
-            skip,
-            count,
-        };
+        let order = |fault, skip, count| PlannedFault { route: Route::Users, fault, skip, count };
         let mut planned = vec![order(Fault::Status(503), 1, 2), order(Fault::Hang, 2, 1)];
         assert!(meet(&mut planned, Route::Streams).status().is_none());
         let met: Vec<_> = (0..4).map(|_| meet(&mut planned, Route::Users)).collect();

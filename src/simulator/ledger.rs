@@ -117,12 +117,7 @@ impl Ledger {
         now: DateTime<Utc>,
     ) -> Tokens {
         self.last_grant += 1;
-        let grant = Grant {
-            client_id: client_id.to_owned(),
-            user,
-            scopes,
-            access: VecDeque::new(),
-        };
+        let grant = Grant { client_id: client_id.to_owned(), user, scopes, access: VecDeque::new() };
         self.grants.insert(self.last_grant, grant);
         self.issue(self.last_grant, lifetime, now)
     }
@@ -137,12 +132,7 @@ impl Ledger {
             grant: 0,
         };
         self.access.insert(access_token.clone(), access);
-        Tokens {
-            access_token,
-            refresh_token: None,
-            scopes: Vec::new(),
-            expires_in: APP_TOKEN_LIFETIME,
-        }
+        Tokens { access_token, refresh_token: None, scopes: Vec::new(), expires_in: APP_TOKEN_LIFETIME }
     }
 
     /// Exchanges a refresh token for a new pair; the old refresh token is dead afterwards.
@@ -182,19 +172,12 @@ impl Ledger {
             }
         }
         self.refresh.insert(refresh_token.clone(), number);
-        Tokens {
-            access_token,
-            refresh_token: Some(refresh_token),
-            scopes,
-            expires_in: lifetime,
-        }
+        Tokens { access_token, refresh_token: Some(refresh_token), scopes, expires_in: lifetime }
     }
 
     /// The token's rights, while it is valid.
     pub(super) fn look_up(&self, access_token: &str, now: DateTime<Utc>) -> Option<&Access> {
-        self.access
-            .get(access_token)
-            .filter(|access| access.expires_at > now)
+        self.access.get(access_token).filter(|access| access.expires_at > now)
     }
 
     /// Ends one token: an access token alone, a refresh token with all that came from it.
@@ -207,11 +190,7 @@ impl Ledger {
             return theirs;
         }
         let grant = self.refresh.get(token).copied();
-        let of_client = |grant: &u64| {
-            self.grants
-                .get(grant)
-                .is_some_and(|g| g.client_id == client_id)
-        };
+        let of_client = |grant: &u64| self.grants.get(grant).is_some_and(|g| g.client_id == client_id);
         match grant.filter(of_client) {
             Some(grant) => {
                 self.drop_grants(&HashSet::from([grant]));
@@ -245,18 +224,14 @@ impl Ledger {
     fn drop_grants(&mut self, grants: &HashSet<u64>) {
         self.grants.retain(|number, _| !grants.contains(number));
         self.refresh.retain(|_, number| !grants.contains(number));
-        self.access
-            .retain(|_, access| !grants.contains(&access.grant));
+        self.access.retain(|_, access| !grants.contains(&access.grant));
     }
 }
 
 /// Lower-case letters and digits, as Twitch's tokens are.
 fn secret(length: usize) -> String {
     let letters = rand::rng().sample_iter(Alphanumeric).map(char::from);
-    letters
-        .filter(|letter| !letter.is_ascii_uppercase())
-        .take(length)
-        .collect()
+    letters.filter(|letter| !letter.is_ascii_uppercase()).take(length).collect()
 }
 
 #[cfg(test)]
@@ -287,11 +262,7 @@ mod tests {
         let mut refresh = first.refresh_token.unwrap();
         for _ in 0..50 {
             assert!(ledger.look_up(&first.access_token, now()).is_some());
-            refresh = ledger
-                .refresh(&refresh, "demo", HOUR, now())
-                .unwrap()
-                .refresh_token
-                .unwrap();
+            refresh = ledger.refresh(&refresh, "demo", HOUR, now()).unwrap().refresh_token.unwrap();
         }
         assert!(ledger.look_up(&first.access_token, now()).is_none());
     }
@@ -299,28 +270,17 @@ mod tests {
     #[test]
     fn a_code_works_once_for_its_client_and_redirect_within_ten_minutes() {
         let mut ledger = Ledger::default();
-        let issue =
-            |ledger: &mut Ledger| ledger.issue_code("demo", "http://localhost/", 1, vec![], now());
+        let issue = |ledger: &mut Ledger| ledger.issue_code("demo", "http://localhost/", 1, vec![], now());
         let code = issue(&mut ledger);
         let other = ledger.redeem(&code, "demo", "http://localhost/b", HOUR, now());
         assert_eq!(other.err(), Some(CodeRefusal::OtherRedirect));
         let again = ledger.redeem(&code, "demo", "http://localhost/", HOUR, now());
         assert_eq!(again.err(), Some(CodeRefusal::Invalid));
         let code = issue(&mut ledger);
-        let late = ledger.redeem(
-            &code,
-            "demo",
-            "http://localhost/",
-            HOUR,
-            now() + CODE_LIFETIME,
-        );
+        let late = ledger.redeem(&code, "demo", "http://localhost/", HOUR, now() + CODE_LIFETIME);
         assert!(late.is_err());
         let code = issue(&mut ledger);
-        assert!(
-            ledger
-                .redeem(&code, "demo", "http://localhost/", HOUR, now())
-                .is_ok()
-        );
+        assert!(ledger.redeem(&code, "demo", "http://localhost/", HOUR, now()).is_ok());
     }
 
     #[test]
@@ -330,17 +290,9 @@ mod tests {
         let two = ledger.grant("demo", 2, vec![], HOUR, now());
         assert_eq!(ledger.disconnect(1), 1);
         assert!(ledger.look_up(&one.access_token, now()).is_none());
-        assert!(
-            ledger
-                .refresh(&one.refresh_token.unwrap(), "demo", HOUR, now())
-                .is_none()
-        );
+        assert!(ledger.refresh(&one.refresh_token.unwrap(), "demo", HOUR, now()).is_none());
         assert!(ledger.look_up(&two.access_token, now()).is_some());
         assert_eq!(ledger.expire(Some(2), now()), 1);
-        assert!(
-            ledger
-                .refresh(&two.refresh_token.unwrap(), "demo", HOUR, now())
-                .is_some()
-        );
+        assert!(ledger.refresh(&two.refresh_token.unwrap(), "demo", HOUR, now()).is_some());
     }
 }

@@ -32,19 +32,11 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 type Refusal = (u16, &'static str);
 
 fn refused((status, message): Refusal) -> Answer {
-    Answer {
-        status,
-        body: json!({ "status": status, "message": message }).to_string(),
-        level: None,
-    }
+    Answer { status, body: json!({ "status": status, "message": message }).to_string(), level: None }
 }
 
 fn accepted(body: String) -> Answer {
-    Answer {
-        status: 200,
-        body,
-        level: None,
-    }
+    Answer { status: 200, body, level: None }
 }
 
 #[derive(Template)]
@@ -68,15 +60,9 @@ struct Request<'a> {
 
 impl<'a> Request<'a> {
     fn read(world: &World, fields: &'a Fields) -> Result<Self, Refusal> {
-        let client_id = fields
-            .first("client_id")
-            .ok_or((400, "missing client id"))?;
-        world
-            .check_client(client_id, None)
-            .ok_or((400, "invalid client"))?;
-        let redirect_uri = fields
-            .first("redirect_uri")
-            .ok_or((400, "missing redirect uri"))?;
+        let client_id = fields.first("client_id").ok_or((400, "missing client id"))?;
+        world.check_client(client_id, None).ok_or((400, "invalid client"))?;
+        let redirect_uri = fields.first("redirect_uri").ok_or((400, "missing redirect uri"))?;
         if !world.allows_redirect(redirect_uri) {
             return Err((400, "Parameter redirect_uri does not match registeredURI"));
         }
@@ -98,11 +84,8 @@ impl<'a> Request<'a> {
             return HttpResponse::BadRequest().finish();
         };
         let state = self.state.map(|state| ("state", state));
-        to.query_pairs_mut()
-            .extend_pairs(parameters.iter().copied().chain(state));
-        HttpResponse::Found()
-            .insert_header((header::LOCATION, to.as_str()))
-            .finish()
+        to.query_pairs_mut().extend_pairs(parameters.iter().copied().chain(state));
+        HttpResponse::Found().insert_header((header::LOCATION, to.as_str())).finish()
     }
 
     fn back_with_error(&self, error: &str, description: &str) -> HttpResponse {
@@ -116,22 +99,14 @@ async fn ask(desk: Data<Desk>, request: HttpRequest) -> HttpResponse {
         Err(response) => return response,
     };
     let fields = Fields::of_query(&request);
-    let wanted =
-        match planned(visit.faults.status()).and_then(|()| Request::read(&desk.world, &fields)) {
-            Ok(wanted) => wanted,
-            Err(refusal) => return desk.send(&visit, refused(refusal)),
-        };
+    let wanted = match planned(visit.faults.status()).and_then(|()| Request::read(&desk.world, &fields)) {
+        Ok(wanted) => wanted,
+        Err(refusal) => return desk.send(&visit, refused(refusal)),
+    };
     let response = if fields.first("response_type") != Some("code") {
         wanted.back_with_error("unsupported_response_type", "Invalid response type")
-    } else if let Some(unknown) = wanted
-        .scopes()
-        .into_iter()
-        .find(|scope| !is_known_scope(scope))
-    {
-        wanted.back_with_error(
-            "invalid_scope",
-            &format!("invalid scope requested: '{unknown}'"),
-        )
+    } else if let Some(unknown) = wanted.scopes().into_iter().find(|scope| !is_known_scope(scope)) {
+        wanted.back_with_error("invalid_scope", &format!("invalid scope requested: '{unknown}'"))
     } else {
         page(
             ConsentPage {
@@ -145,9 +120,7 @@ async fn ask(desk: Data<Desk>, request: HttpRequest) -> HttpResponse {
             .render(),
         )
     };
-    desk.world.amend_call(visit.number, |call| {
-        call.status = Some(response.status().as_u16())
-    });
+    desk.world.amend_call(visit.number, |call| call.status = Some(response.status().as_u16()));
     response
 }
 
@@ -163,26 +136,16 @@ async fn decide(desk: Data<Desk>, request: HttpRequest, body: Bytes) -> HttpResp
     };
     if fields.first("refuse").is_some() {
         let response = wanted.back_with_error("access_denied", "The user denied you access");
-        desk.world
-            .amend_call(visit.number, |call| call.status = Some(302));
+        desk.world.amend_call(visit.number, |call| call.status = Some(302));
         return response;
     }
-    let login = fields
-        .first("person")
-        .or_else(|| fields.first("other"))
-        .unwrap_or_default();
+    let login = fields.first("person").or_else(|| fields.first("other")).unwrap_or_default();
     let Ok(user) = desk.world.number(login) else {
-        return desk.send(
-            &visit,
-            refused((400, "nobody of that login lives in the simulator")),
-        );
+        return desk.send(&visit, refused((400, "nobody of that login lives in the simulator")));
     };
     let scopes = wanted.scopes().into_iter().map(str::to_owned).collect();
-    let code = desk
-        .world
-        .issue_code(wanted.client_id, wanted.redirect_uri, user, scopes);
-    desk.world
-        .amend_call(visit.number, |call| call.status = Some(302));
+    let code = desk.world.issue_code(wanted.client_id, wanted.redirect_uri, user, scopes);
+    desk.world.amend_call(visit.number, |call| call.status = Some(302));
     wanted.back(&[("code", &code), ("scope", wanted.scope)])
 }
 
@@ -206,16 +169,11 @@ async fn token(desk: Data<Desk>, request: HttpRequest, body: Bytes) -> HttpRespo
     };
     let fields = Fields::parse(&body).and(Fields::of_query(&request));
     let tokens = planned(visit.faults.status()).and_then(|()| exchange(&desk.world, &fields));
-    desk.send(
-        &visit,
-        tokens.map_or_else(refused, |tokens| accepted(spelled(&tokens))),
-    )
+    desk.send(&visit, tokens.map_or_else(refused, |tokens| accepted(spelled(&tokens))))
 }
 
 fn exchange(world: &World, fields: &Fields) -> Result<Tokens, Refusal> {
-    let client_id = fields
-        .first("client_id")
-        .ok_or((400, "missing client id"))?;
+    let client_id = fields.first("client_id").ok_or((400, "missing client id"))?;
     let secret = fields.first("client_secret");
     match world.check_client(client_id, secret) {
         None => return Err((400, "invalid client")),
@@ -226,22 +184,14 @@ fn exchange(world: &World, fields: &Fields) -> Result<Tokens, Refusal> {
     match fields.first("grant_type").unwrap_or_default() {
         "authorization_code" => {
             let code = fields.first("code").ok_or((400, "missing code"))?;
-            let redirect_uri = fields
-                .first("redirect_uri")
-                .ok_or((400, "missing redirect uri"))?;
-            world
-                .redeem(code, client_id, redirect_uri)
-                .map_err(|refusal| match refusal {
-                    CodeRefusal::Invalid => (400, "Invalid authorization code"),
-                    CodeRefusal::OtherRedirect => {
-                        (400, "Parameter redirect_uri does not match registeredURI")
-                    }
-                })
+            let redirect_uri = fields.first("redirect_uri").ok_or((400, "missing redirect uri"))?;
+            world.redeem(code, client_id, redirect_uri).map_err(|refusal| match refusal {
+                CodeRefusal::Invalid => (400, "Invalid authorization code"),
+                CodeRefusal::OtherRedirect => (400, "Parameter redirect_uri does not match registeredURI"),
+            })
         }
         "refresh_token" => {
-            let refresh_token = fields
-                .first("refresh_token")
-                .ok_or((400, "missing refresh token"))?;
+            let refresh_token = fields.first("refresh_token").ok_or((400, "missing refresh token"))?;
             let tokens = world.refresh(refresh_token, client_id);
             tokens.ok_or((400, "Invalid refresh token"))
         }
@@ -272,10 +222,7 @@ async fn validate(desk: Data<Desk>, request: HttpRequest) -> HttpResponse {
         Err(response) => return response,
     };
     let seen = planned(visit.faults.status()).and_then(|()| describe(&desk.world, &request));
-    desk.send(
-        &visit,
-        seen.map_or_else(refused, |body| accepted(body.to_string())),
-    )
+    desk.send(&visit, seen.map_or_else(refused, |body| accepted(body.to_string())))
 }
 
 fn describe(world: &World, request: &HttpRequest) -> Result<Value, Refusal> {
@@ -308,20 +255,10 @@ async fn revoke(desk: Data<Desk>, request: HttpRequest, body: Bytes) -> HttpResp
     };
     let fields = Fields::parse(&body).and(Fields::of_query(&request));
     let revoked = planned(visit.faults.status()).and_then(|()| {
-        let client_id = fields
-            .first("client_id")
-            .ok_or((400, "missing client id"))?;
+        let client_id = fields.first("client_id").ok_or((400, "missing client id"))?;
         let token = fields.first("token").ok_or((400, "missing oauth token"))?;
-        desk.world
-            .check_client(client_id, None)
-            .ok_or((404, "client does not exist"))?;
-        desk.world
-            .revoke_token(token, client_id)
-            .then_some(())
-            .ok_or((400, "Invalid token"))
+        desk.world.check_client(client_id, None).ok_or((404, "client does not exist"))?;
+        desk.world.revoke_token(token, client_id).then_some(()).ok_or((400, "Invalid token"))
     });
-    desk.send(
-        &visit,
-        revoked.map_or_else(refused, |()| accepted(String::new())),
-    )
+    desk.send(&visit, revoked.map_or_else(refused, |()| accepted(String::new())))
 }

@@ -130,11 +130,7 @@ impl Crowd {
             created_at: instant(birth.at),
             kind: "",
             broadcaster_type,
-            description: if describes {
-                description(self.taste.roll(&[id, 4]))
-            } else {
-                ""
-            },
+            description: if describes { description(self.taste.roll(&[id, 4])) } else { "" },
             profile_image_url: picture(default_picture, self.taste.roll(&[id, 5])),
         }
     }
@@ -146,9 +142,7 @@ impl Crowd {
 
     /// An account with this id, or the next one nobody of the crowd has.
     pub(super) fn invent_with_id(&self, name: Name, from_id: i64) -> Person {
-        let id = (from_id..)
-            .find(|id| self.number_of(*id).is_none())
-            .unwrap_or(from_id);
+        let id = (from_id..).find(|id| self.number_of(*id).is_none()).unwrap_or(from_id);
         let at = self.calendar.instant_of(id).unwrap_or_default();
         let taste = self.taste.roll(&[id.unsigned_abs(), 5]);
         Person {
@@ -171,11 +165,7 @@ pub(super) fn instant(seconds: i64) -> DateTime<Utc> {
 pub(super) fn picture(default: bool, taste: u64) -> String {
     const HOST: &str = "https://static-cdn.jtvnw.net";
     let (folder, bits, tail) = if default {
-        (
-            "user-default-pictures-uv",
-            taste % 13,
-            "profile_image-300x300.png",
-        )
+        ("user-default-pictures-uv", taste % 13, "profile_image-300x300.png")
     } else {
         ("jtv_user_pictures", taste, "profile_image-300x300.png")
     };
@@ -216,9 +206,7 @@ mod tests {
     #[test]
     fn ids_order_people_by_age_and_lead_back_to_them() {
         let crowd = Crowd::new(5);
-        let mut people: Vec<_> = (0..20_000)
-            .map(|number| (crowd.birth(number), number))
-            .collect();
+        let mut people: Vec<_> = (0..20_000).map(|number| (crowd.birth(number), number)).collect();
         people.sort_by_key(|(birth, _)| birth.id);
         for pair in people.windows(2) {
             assert!(pair[0].0.id < pair[1].0.id && pair[0].0.at <= pair[1].0.at);

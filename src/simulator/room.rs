@@ -92,12 +92,7 @@ impl Room {
 
     pub(super) fn add_crowd(&mut self, members: Vec<Member>, rhythm: Rhythm, from: DateTime<Utc>) {
         self.snapshot = None;
-        self.crowds.push(Crowd {
-            members: members.into(),
-            rhythm,
-            from,
-            until: DateTime::<Utc>::MAX_UTC,
-        });
+        self.crowds.push(Crowd { members: members.into(), rhythm, from, until: DateTime::<Utc>::MAX_UTC });
     }
 
     pub(super) fn add_stays(&mut self, stays: impl IntoIterator<Item = Stay>) {
@@ -140,18 +135,12 @@ impl Room {
 
     /// Members of all crowds so far, the latest first.
     pub(super) fn known_members(&self) -> impl Iterator<Item = Member> {
-        self.crowds
-            .iter()
-            .rev()
-            .flat_map(|crowd| crowd.members.iter().copied())
+        self.crowds.iter().rev().flat_map(|crowd| crowd.members.iter().copied())
     }
 
     /// Everybody present at `at`, in the order of paging.
     pub(super) fn present_at(&self, at: DateTime<Utc>) -> Vec<u32> {
-        self.list_at(at)
-            .into_iter()
-            .map(|(_, number)| number)
-            .collect()
+        self.list_at(at).into_iter().map(|(_, number)| number).collect()
     }
 
     fn list_at(&self, at: DateTime<Utc>) -> Vec<(u64, u32)> {
@@ -162,34 +151,17 @@ impl Room {
         };
         let free = |number: &u32| self.moves.is_empty() || ordered(number).is_none();
         let mut numbers: Vec<u32> = Vec::new();
-        for crowd in self
-            .crowds
-            .iter()
-            .filter(|crowd| crowd.from <= at && at < crowd.until)
-        {
-            let there = crowd
-                .members
-                .iter()
-                .filter(|(number, born)| match crowd.rhythm {
-                    Rhythm::Steady => true,
-                    Rhythm::Living => *born < at.timestamp() && self.is_their_hour(*number, at),
-                });
+        for crowd in self.crowds.iter().filter(|crowd| crowd.from <= at && at < crowd.until) {
+            let there = crowd.members.iter().filter(|(number, born)| match crowd.rhythm {
+                Rhythm::Steady => true,
+                Rhythm::Living => *born < at.timestamp() && self.is_their_hour(*number, at),
+            });
             numbers.extend(there.map(|(number, _)| *number).filter(&free));
         }
-        let stays = self
-            .stays
-            .iter()
-            .filter(|stay| stay.from <= at && at < stay.until);
+        let stays = self.stays.iter().filter(|stay| stay.from <= at && at < stay.until);
         numbers.extend(stays.map(|stay| stay.number).filter(&free));
-        numbers.extend(
-            self.moves
-                .keys()
-                .filter(|number| ordered(number) == Some(true)),
-        );
-        let mut list: Vec<_> = numbers
-            .into_iter()
-            .map(|number| (self.position(number), number))
-            .collect();
+        numbers.extend(self.moves.keys().filter(|number| ordered(number) == Some(true)));
+        let mut list: Vec<_> = numbers.into_iter().map(|number| (self.position(number), number)).collect();
         list.sort_unstable();
         list.dedup();
         list
@@ -209,8 +181,7 @@ impl Room {
             3..7 => (300, SLOT_SECONDS / 10, SLOT_SECONDS * 6 / 10),
             _ => (150, 120, 1_200),
         };
-        let seconds =
-            |bits: u64, bound: i64| i64::try_from(bits % bound.unsigned_abs().max(1)).unwrap_or(0);
+        let seconds = |bits: u64, bound: i64| i64::try_from(bits % bound.unsigned_abs().max(1)).unwrap_or(0);
         let shifted = at.timestamp() + seconds(habits >> 8, SLOT_SECONDS);
         let slot = shifted.div_euclid(SLOT_SECONDS);
         let chance = self.dice.roll(&[who, 2, slot.unsigned_abs()]);
@@ -228,22 +199,14 @@ impl Room {
             return Arc::clone(&snapshot.list);
         }
         let list: List = self.list_at(now).into();
-        self.snapshot = Some(Snapshot {
-            list: Arc::clone(&list),
-            from: now,
-            until: self.next_change(now),
-        });
+        self.snapshot = Some(Snapshot { list: Arc::clone(&list), from: now, until: self.next_change(now) });
         list
     }
 
     fn next_change(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         let crowds = self.crowds.iter().flat_map(|crowd| {
             let living = crowd.rhythm == Rhythm::Living && crowd.until > now;
-            [
-                crowd.from,
-                crowd.until,
-                if living { now + LIST_LAG } else { crowd.until },
-            ]
+            [crowd.from, crowd.until, if living { now + LIST_LAG } else { crowd.until }]
         });
         let stays = self.stays.iter().flat_map(|stay| [stay.from, stay.until]);
         let moves = self.moves.values().flatten().map(|(at, _)| *at);
@@ -253,21 +216,14 @@ impl Room {
 }
 
 /// The people after position `after`, at most `first` of them; `overlap` starts so many people earlier (a planned fault).
-pub(super) fn page(
-    list: &[(u64, u32)],
-    after: Option<(u64, u32)>,
-    first: usize,
-    overlap: usize,
-) -> Page {
+pub(super) fn page(list: &[(u64, u32)], after: Option<(u64, u32)>, first: usize, overlap: usize) -> Page {
     let start = after.map_or(0, |after| list.partition_point(|entry| *entry <= after));
     let end = list.len().min(start.saturating_add(first));
     let shown = &list[start.saturating_sub(overlap)..end];
     Page {
         numbers: shown.iter().map(|(_, number)| *number).collect(),
         total: list.len(),
-        next: (end < list.len())
-            .then(|| list.get(end.wrapping_sub(1)).copied())
-            .flatten(),
+        next: (end < list.len()).then(|| list.get(end.wrapping_sub(1)).copied()).flatten(),
     }
 }
 
@@ -285,11 +241,7 @@ mod tests {
 
     fn room(members: u32, rhythm: Rhythm) -> Room {
         let mut room = Room::new(Dice::new(1), 9);
-        room.add_crowd(
-            (0..members).map(|n| (n, 0)).collect(),
-            rhythm,
-            at(-1_000_000),
-        );
+        room.add_crowd((0..members).map(|n| (n, 0)).collect(), rhythm, at(-1_000_000));
         room
     }
 
@@ -304,10 +256,7 @@ mod tests {
         let next_day = room.present_at(at(100_000));
         let again = next_day.iter().filter(|n| morning.contains(n)).count();
         assert!((300..950).contains(&again), "{again}");
-        assert_eq!(
-            room.present_at(at(0)).into_iter().collect::<HashSet<_>>(),
-            morning
-        );
+        assert_eq!(room.present_at(at(0)).into_iter().collect::<HashSet<_>>(), morning);
     }
 
     #[test]
@@ -326,11 +275,7 @@ mod tests {
     #[test]
     fn a_stay_shows_up_in_a_cached_list_when_it_begins() {
         let mut room = room(10, Rhythm::Steady);
-        room.add_stays([Stay {
-            number: 90,
-            from: at(30),
-            until: at(40),
-        }]);
+        room.add_stays([Stay { number: 90, from: at(30), until: at(40) }]);
         let sizes: Vec<_> = [0, 29, 30, 39, 40].map(|s| room.list(at(s)).len()).into();
         assert_eq!(sizes, [10, 10, 11, 11, 10]);
     }

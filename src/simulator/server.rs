@@ -43,11 +43,7 @@ pub(super) struct Visit {
 }
 
 /// Serves the simulator on `listener` until `stop` is cancelled.
-pub async fn run(
-    world: World,
-    listener: TcpListener,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
+pub async fn run(world: World, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
     // Apart, because only the running server may travel between threads, not what it is built from.
     let server = start(world, listener, stop)?;
     server.await?;
@@ -55,10 +51,7 @@ pub async fn run(
 }
 
 fn start(world: World, listener: TcpListener, stop: CancellationToken) -> std::io::Result<Server> {
-    let desk = Desk {
-        world,
-        stop: stop.clone(),
-    };
+    let desk = Desk { world, stop: stop.clone() };
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::new(desk.clone()))
@@ -79,11 +72,7 @@ fn start(world: World, listener: TcpListener, stop: CancellationToken) -> std::i
 
 impl Desk {
     /// Logs a call and lets its latency pass; `Err` once the simulator stops, if the call was never to be answered.
-    pub(super) async fn receive(
-        &self,
-        route: Route,
-        request: &HttpRequest,
-    ) -> Result<Visit, HttpResponse> {
+    pub(super) async fn receive(&self, route: Route, request: &HttpRequest) -> Result<Visit, HttpResponse> {
         let target = match request.uri().path_and_query() {
             Some(target) => target.as_str().to_owned(),
             None => request.path().to_owned(),
@@ -101,32 +90,19 @@ impl Desk {
             Route::Authorize | Route::Token | Route::Validate | Route::Revoke => "application/json",
             _ => "application/json; charset=utf-8",
         };
-        Ok(Visit {
-            number,
-            faults,
-            content_type,
-        })
+        Ok(Visit { number, faults, content_type })
     }
 
     /// Notes the status in the log and sends the answer, spoilt if that was ordered.
     pub(super) fn send(&self, visit: &Visit, answer: Answer) -> HttpResponse {
-        self.world
-            .amend_call(visit.number, |call| call.status = Some(answer.status));
-        let status =
-            StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        self.world.amend_call(visit.number, |call| call.status = Some(answer.status));
+        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = HttpResponse::build(status);
-        if let Some(level) = answer
-            .level
-            .filter(|_| !visit.faults.has(Fault::NoRateHeaders))
-        {
+        if let Some(level) = answer.level.filter(|_| !visit.faults.has(Fault::NoRateHeaders)) {
             response.insert_header(("Ratelimit-Limit", level.limit.to_string()));
             response.insert_header(("Ratelimit-Remaining", level.remaining.to_string()));
             let soon = visit.faults.has(Fault::MalformedReset);
-            let reset = if soon {
-                "soon".to_owned()
-            } else {
-                level.reset.to_string()
-            };
+            let reset = if soon { "soon".to_owned() } else { level.reset.to_string() };
             response.insert_header(("Ratelimit-Reset", reset));
         }
         if !answer.body.is_empty() {
@@ -158,9 +134,7 @@ fn cut_short(response: &mut actix_web::HttpResponseBuilder, body: String) -> Htt
 }
 
 pub(super) fn see_other(to: &str) -> HttpResponse {
-    HttpResponse::SeeOther()
-        .insert_header((header::LOCATION, to))
-        .finish()
+    HttpResponse::SeeOther().insert_header((header::LOCATION, to)).finish()
 }
 
 /// An HTML page; `Err` is a template that cannot be rendered.
@@ -168,10 +142,7 @@ pub(super) fn page(html: Result<String, askama::Error>) -> HttpResponse {
     match html {
         Ok(html) => HttpResponse::Ok()
             .content_type("text/html; charset=utf-8")
-            .insert_header((
-                "Content-Security-Policy",
-                "default-src 'none'; style-src 'self'; base-uri 'none'",
-            ))
+            .insert_header(("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'"))
             .insert_header(("Cache-Control", "no-store"))
             .body(html),
         Err(error) => {
@@ -209,9 +180,6 @@ impl Fields {
     }
 
     pub(super) fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.0
-            .iter()
-            .filter(move |(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }

@@ -78,12 +78,9 @@ pub(super) fn plan(world: &World, order: &Wave, turn: u64) -> Vec<Guest> {
     // Nobody comes in before being created.
     let first = first.min(arrival - within - TimeDelta::minutes(1));
     let calendar = world.crowd().calendar();
-    let ids = ids(
-        calendar.id_at(first),
-        calendar.id_at(first + within),
-        order,
-        |bound, parts| dice.below(bound, &[&[turn], parts].concat()),
-    );
+    let ids = ids(calendar.id_at(first), calendar.id_at(first + within), order, |bound, parts| {
+        dice.below(bound, &[&[turn], parts].concat())
+    });
     let mut taken = HashSet::new();
     let mut attempt = turn << 32;
     let mut free_name = || {
@@ -99,14 +96,8 @@ pub(super) fn plan(world: &World, order: &Wave, turn: u64) -> Vec<Guest> {
         let spread = u64::try_from(order.arrives_within.as_millis()).unwrap_or(u64::MAX);
         let delay = dice.below(spread.max(1), &[turn, place, 7]);
         let from = arrival + span(Duration::from_millis(if place == 0 { 0 } else { delay }));
-        let until = order
-            .stays
-            .map_or(DateTime::<Utc>::MAX_UTC, |stays| from + span(stays));
-        Guest {
-            person: world.crowd().invent_with_id(free_name(), id),
-            from,
-            until,
-        }
+        let until = order.stays.map_or(DateTime::<Utc>::MAX_UTC, |stays| from + span(stays));
+        Guest { person: world.crowd().invent_with_id(free_name(), id), from, until }
     };
     (0..).zip(ids).map(guest).collect()
 }
@@ -121,10 +112,7 @@ fn ids(from: i64, to: i64, order: &Wave, below: impl Fn(u64, &[u64]) -> u64) -> 
         lengths.push(run);
         left -= run;
     }
-    let mut starts: Vec<u64> = (0..)
-        .zip(&lengths)
-        .map(|(run, _)| below(room, &[run, 2]))
-        .collect();
+    let mut starts: Vec<u64> = (0..).zip(&lengths).map(|(run, _)| below(room, &[run, 2])).collect();
     starts.sort_unstable();
     let mut ids = Vec::new();
     let mut last = 0;
@@ -154,10 +142,7 @@ mod tests {
     fn a_wave_is_young_alike_and_comes_in_together() {
         let now = "2026-03-01T20:00:00Z".parse().unwrap();
         let clock = Clock::fixed(now);
-        let world = World::new(Options {
-            clock: clock.clone(),
-            ..Options::default()
-        });
+        let world = World::new(Options { clock: clock.clone(), ..Options::default() });
         let before = world.chatters_at("petit_four_tv", now).unwrap();
         let mut order = Wave::new("petit_four_tv", 300);
         order.delay = Duration::from_secs(60);
@@ -167,29 +152,14 @@ mod tests {
         clock.advance(TimeDelta::seconds(60 + 91));
         let after = world.chatters_at("petit_four_tv", clock.now()).unwrap();
         let ids: HashSet<i64> = report.account_ids.iter().copied().collect();
-        let wave: Vec<_> = after
-            .iter()
-            .filter(|person| ids.contains(&person.id))
-            .collect();
+        let wave: Vec<_> = after.iter().filter(|person| ids.contains(&person.id)).collect();
         assert_eq!((ids.len(), wave.len()), (300, 300));
-        let created = |pick: fn(std::slice::Iter<'_, &Person>) -> Option<DateTime<Utc>>| {
-            pick(wave.iter()).unwrap()
-        };
+        let created = |pick: fn(std::slice::Iter<'_, &Person>) -> Option<DateTime<Utc>>| pick(wave.iter()).unwrap();
         let first = created(|wave| wave.map(|person| person.created_at).min());
         let last = created(|wave| wave.map(|person| person.created_at).max());
-        assert!(
-            last - first <= TimeDelta::hours(6) + TimeDelta::seconds(10),
-            "{first} to {last}"
-        );
-        assert!(
-            wave.iter()
-                .all(|person| person.profile_image_url.contains("user-default"))
-        );
-        let near = report
-            .account_ids
-            .windows(2)
-            .filter(|pair| pair[1] - pair[0] <= 8)
-            .count();
+        assert!(last - first <= TimeDelta::hours(6) + TimeDelta::seconds(10), "{first} to {last}");
+        assert!(wave.iter().all(|person| person.profile_image_url.contains("user-default")));
+        let near = report.account_ids.windows(2).filter(|pair| pair[1] - pair[0] <= 8).count();
         assert!(near > 200, "{near} of 299 neighbours are close");
     }
 }

@@ -166,9 +166,7 @@ impl World {
     pub(super) fn keep(&self, mut person: Person) -> Result<u32, Error> {
         let login = person.name.login.clone();
         if !names::is_valid_login(&login) {
-            return Err(Error::Invalid(format!(
-                "{login:?} is no login: 4 to 25 of a-z, 0-9 and _"
-            )));
+            return Err(Error::Invalid(format!("{login:?} is no login: 4 to 25 of a-z, 0-9 and _")));
         }
         if self.number_of_login(&login).is_some() {
             return Err(Error::Taken(login));
@@ -196,10 +194,7 @@ impl World {
         if !names::is_valid_login(&name.login) {
             return Err(Error::Invalid(format!("{new_name:?} is no login")));
         }
-        if self
-            .number_of_login(&name.login)
-            .is_some_and(|other| other != number)
-        {
+        if self.number_of_login(&name.login).is_some_and(|other| other != number) {
             return Err(Error::Taken(name.login));
         }
         let mut state = self.state();
@@ -237,15 +232,11 @@ impl World {
     /// Those who are offered on the consent page.
     pub fn players(&self) -> Vec<Person> {
         let players = self.state().players.clone();
-        players
-            .into_iter()
-            .map(|number| self.person_at(number, self.now()))
-            .collect()
+        players.into_iter().map(|number| self.person_at(number, self.now())).collect()
     }
 
     pub(super) fn number(&self, login: &str) -> Result<u32, Error> {
-        self.number_of_login(login)
-            .ok_or_else(|| Error::Unknown(login.to_owned()))
+        self.number_of_login(login).ok_or_else(|| Error::Unknown(login.to_owned()))
     }
 
     pub(super) fn number_of_login(&self, login: &str) -> Option<u32> {
@@ -261,8 +252,7 @@ impl World {
 
     pub(super) fn number_of_id(&self, id: i64) -> Option<u32> {
         let kept = self.state().ids.get(&id).copied();
-        kept.or_else(|| self.crowd().number_of(id))
-            .filter(|number| self.is_born(*number))
+        kept.or_else(|| self.crowd().number_of(id)).filter(|number| self.is_born(*number))
     }
 
     /// The crowd holds people who will only join Twitch in the years to come.
@@ -278,9 +268,7 @@ impl World {
         match number.checked_sub(FIRST_KEPT) {
             Some(index) => {
                 let state = self.state();
-                let person = usize::try_from(index)
-                    .ok()
-                    .and_then(|index| state.kept.get(index));
+                let person = usize::try_from(index).ok().and_then(|index| state.kept.get(index));
                 person.map_or(0, |person| person.id)
             }
             None => self.crowd().birth(number).id,
@@ -348,8 +336,7 @@ impl State {
 
     fn index_crowd(&mut self, crowd: &Crowd) {
         for number in self.indexed..self.next_number {
-            self.crowd_logins
-                .insert(hashed(&crowd.name(number).login), number);
+            self.crowd_logins.insert(hashed(&crowd.name(number).login), number);
         }
         self.indexed = self.next_number;
     }

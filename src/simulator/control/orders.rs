@@ -45,10 +45,7 @@ pub(super) fn carry_out(world: &World, order: &str, fields: &Fields) -> Result<O
 }
 
 fn text<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, Error> {
-    fields
-        .first(name)
-        .map(str::trim)
-        .ok_or_else(|| Error::Invalid(format!("{name} is missing")))
+    fields.first(name).map(str::trim).ok_or_else(|| Error::Invalid(format!("{name} is missing")))
 }
 
 fn number<T: FromStr>(fields: &Fields, name: &str) -> Result<Option<T>, Error> {
@@ -56,9 +53,7 @@ fn number<T: FromStr>(fields: &Fields, name: &str) -> Result<Option<T>, Error> {
         return Ok(None);
     };
     let parsed = value.trim().parse().ok();
-    parsed
-        .map(Some)
-        .ok_or_else(|| Error::Invalid(format!("{name}: {value:?} is no number that fits")))
+    parsed.map(Some).ok_or_else(|| Error::Invalid(format!("{name}: {value:?} is no number that fits")))
 }
 
 fn required<T: FromStr>(fields: &Fields, name: &str) -> Result<T, Error> {
@@ -70,27 +65,18 @@ pub(super) fn instant_in(fields: &Fields, name: &str) -> Result<Option<DateTime<
         return Ok(None);
     };
     let parsed = value.trim().parse().ok();
-    parsed
-        .map(Some)
-        .ok_or_else(|| Error::Invalid(format!("{name}: {value:?} is no RFC 3339 instant")))
+    parsed.map(Some).ok_or_else(|| Error::Invalid(format!("{name}: {value:?} is no RFC 3339 instant")))
 }
 
 fn list<'a>(fields: &'a Fields, name: &'a str) -> Vec<&'a str> {
     let separator = |letter: char| letter == ',' || letter.is_whitespace();
-    fields
-        .all(name)
-        .flat_map(|value| value.split(separator))
-        .filter(|value| !value.is_empty())
-        .collect()
+    fields.all(name).flat_map(|value| value.split(separator)).filter(|value| !value.is_empty()).collect()
 }
 
 fn add_person(world: &World, fields: &Fields) -> Result<Outcome, Error> {
     let created_at = instant_in(fields, "created_at")?.unwrap_or_else(|| world.now());
     let person = world.add_person(text(fields, "login")?, created_at)?;
-    let done = format!(
-        "{} is on Twitch, with the id {}.",
-        person.name.login, person.id
-    );
+    let done = format!("{} is on Twitch, with the id {}.", person.name.login, person.id);
     Ok(with(done, json!({ "user_id": person.id.to_string() })))
 }
 
@@ -106,11 +92,7 @@ fn set_moderator(world: &World, fields: &Fields) -> Result<Outcome, Error> {
     let (moderator, channel) = (text(fields, "moderator")?, text(fields, "channel")?);
     let remove = fields.first("remove").is_some();
     world.set_moderator(moderator, channel, !remove)?;
-    let verb = if remove {
-        "no longer moderates"
-    } else {
-        "moderates"
-    };
+    let verb = if remove { "no longer moderates" } else { "moderates" };
     Ok(format!("{moderator} {verb} {channel}.").into())
 }
 
@@ -121,9 +103,7 @@ fn move_chatters(world: &World, fields: &Fields) -> Result<Outcome, Error> {
         "join" => true,
         "leave" => false,
         other => {
-            return Err(Error::Invalid(format!(
-                "action: {other:?} is neither join nor leave"
-            )));
+            return Err(Error::Invalid(format!("action: {other:?} is neither join nor leave")));
         }
     };
     world.move_chatters(channel, &logins, joins)?;
@@ -153,11 +133,7 @@ fn suspend(world: &World, fields: &Fields) -> Result<Outcome, Error> {
     let login = text(fields, "login")?;
     let lift = fields.first("lift").is_some();
     world.suspend(login, !lift)?;
-    Ok(format!(
-        "{login} is {}suspended.",
-        if lift { "no longer " } else { "" }
-    )
-    .into())
+    Ok(format!("{login} is {}suspended.", if lift { "no longer " } else { "" }).into())
 }
 
 fn set_live(world: &World, fields: &Fields) -> Result<Outcome, Error> {
@@ -175,17 +151,13 @@ fn set_live(world: &World, fields: &Fields) -> Result<Outcome, Error> {
 
 fn expire(world: &World, fields: &Fields) -> Result<Outcome, Error> {
     let expired = world.expire_tokens(fields.first("login"))?;
-    Ok(with(
-        format!("{expired} access tokens have expired."),
-        json!({ "expired": expired }),
-    ))
+    Ok(with(format!("{expired} access tokens have expired."), json!({ "expired": expired })))
 }
 
 fn grant(world: &World, fields: &Fields) -> Result<Outcome, Error> {
     let login = text(fields, "login")?;
     let tokens = world.grant(login, &list(fields, "scopes"))?;
-    let extra =
-        json!({ "access_token": tokens.access_token, "refresh_token": tokens.refresh_token });
+    let extra = json!({ "access_token": tokens.access_token, "refresh_token": tokens.refresh_token });
     Ok(with(format!("{login} granted access."), extra))
 }
 
@@ -197,8 +169,7 @@ fn disconnect(world: &World, fields: &Fields) -> Result<Outcome, Error> {
 
 fn start_wave(world: &World, fields: &Fields) -> Result<Outcome, Error> {
     let seconds = |name| number(fields, name).map(|n| n.map(Duration::from_secs));
-    let minutes =
-        |name| number::<u32>(fields, name).map(|n| n.map(|n| Duration::from_mins(n.into())));
+    let minutes = |name| number::<u32>(fields, name).map(|n| n.map(|n| Duration::from_mins(n.into())));
     let mut wave = Wave::new(text(fields, "channel")?, required(fields, "accounts")?);
     wave.created_at = instant_in(fields, "created_at")?;
     wave.arrives_at = instant_in(fields, "arrives_at")?;
@@ -208,11 +179,7 @@ fn start_wave(world: &World, fields: &Fields) -> Result<Outcome, Error> {
     wave.longest_run = number(fields, "longest_run")?.unwrap_or(wave.longest_run);
     wave.stays = minutes("stays_minutes")?;
     let report = world.start_wave(&wave)?;
-    let done = format!(
-        "{} accounts come into the chat of {}.",
-        report.account_ids.len(),
-        report.channel
-    );
+    let done = format!("{} accounts come into the chat of {}.", report.account_ids.len(), report.channel);
     Ok(with(done, json!(report)))
 }
 
@@ -234,11 +201,7 @@ fn set_rate(world: &World, fields: &Fields) -> Result<Outcome, Error> {
         bucket_size: required(fields, "bucket_size")?,
     };
     world.set_rate(rate);
-    Ok(format!(
-        "{} points a minute, {} in a full bucket.",
-        rate.refill_per_minute, rate.bucket_size
-    )
-    .into())
+    Ok(format!("{} points a minute, {} in a full bucket.", rate.refill_per_minute, rate.bucket_size).into())
 }
 
 fn add_redirect_uri(world: &World, fields: &Fields) -> Result<Outcome, Error> {

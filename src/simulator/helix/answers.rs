@@ -10,8 +10,7 @@ use crate::simulator::{
     people::{helix_time, instant},
 };
 
-pub(super) const NOT_A_MODERATOR: &str =
-    "The user in moderator_id is not one of the broadcaster's moderators.";
+pub(super) const NOT_A_MODERATOR: &str = "The user in moderator_id is not one of the broadcaster's moderators.";
 /// Several ids and logins in one call.
 const MOST_VALUES: usize = 100;
 
@@ -22,18 +21,13 @@ pub(super) fn answer(call: &Call<'_>, route: Route) -> Result<Value, Refusal> {
         Route::ModeratedChannels => moderated_channels(call),
         Route::Streams => streams(call),
         Route::Followers => followers(call),
-        Route::Authorize | Route::Token | Route::Validate | Route::Revoke => {
-            Err(Refusal::new(404, ""))
-        }
+        Route::Authorize | Route::Token | Route::Validate | Route::Revoke => Err(Refusal::new(404, "")),
     }
 }
 
 impl Call<'_> {
     fn user_with_scope(&self, scope: &str) -> Result<u32, Refusal> {
-        let user = self
-            .fare
-            .user
-            .ok_or_else(|| Refusal::new(401, "Missing User OAUTH Token"))?;
+        let user = self.fare.user.ok_or_else(|| Refusal::new(401, "Missing User OAUTH Token"))?;
         if self.fare.scopes.iter().any(|granted| granted == scope) {
             Ok(user)
         } else {
@@ -43,8 +37,7 @@ impl Call<'_> {
 
     fn required_id(&self, name: &str) -> Result<i64, Refusal> {
         let value = self.query.first(name);
-        let value = value
-            .ok_or_else(|| Refusal::new(400, format!("Missing required parameter \"{name}\"")))?;
+        let value = value.ok_or_else(|| Refusal::new(400, format!("Missing required parameter \"{name}\"")))?;
         numeric(value).ok_or_else(|| Refusal::malformed(name, "value must be a numeric"))
     }
 
@@ -52,8 +45,7 @@ impl Call<'_> {
         if self.required_id(name)? == self.world.id_of(user) {
             return Ok(());
         }
-        let message =
-            format!("The ID in {name} must match the user ID found in the request's OAuth token.");
+        let message = format!("The ID in {name} must match the user ID found in the request's OAuth token.");
         Err(Refusal::new(401, message))
     }
 
@@ -62,14 +54,10 @@ impl Call<'_> {
             return Ok(default);
         };
         match value.parse::<usize>() {
-            Ok(0) => Err(Refusal::malformed(
-                "first",
-                "the value must be greater than or equal to 1",
-            )),
-            Ok(first) if first > most => Err(Refusal::malformed(
-                "first",
-                &format!("the value must be less than or equal to {most}"),
-            )),
+            Ok(0) => Err(Refusal::malformed("first", "the value must be greater than or equal to 1")),
+            Ok(first) if first > most => {
+                Err(Refusal::malformed("first", &format!("the value must be less than or equal to {most}")))
+            }
             Ok(first) => Ok(first),
             Err(_) => Err(Refusal::malformed("first", "value must be a numeric")),
         }
@@ -92,11 +80,7 @@ impl Call<'_> {
     }
 
     fn values(&self, name: &str) -> Result<Vec<&str>, Refusal> {
-        let values: Vec<&str> = self
-            .query
-            .all(name)
-            .filter(|value| !value.is_empty())
-            .collect();
+        let values: Vec<&str> = self.query.all(name).filter(|value| !value.is_empty()).collect();
         if values.len() > MOST_VALUES {
             let why = format!("the number of values must be less than or equal to {MOST_VALUES}");
             return Err(Refusal::malformed(name, &why));
@@ -114,47 +98,27 @@ fn users(call: &Call<'_>) -> Result<Value, Refusal> {
     let (ids, logins) = (call.values("id")?, call.values("login")?);
     if ids.len() + logins.len() > MOST_VALUES {
         // Own words.
-        return Err(Refusal::new(
-            400,
-            "The sum of id and login must be less than or equal to 100",
-        ));
+        return Err(Refusal::new(400, "The sum of id and login must be less than or equal to 100"));
     }
     let mut numbers = Vec::new();
     for id in &ids {
-        let bad = || {
-            Refusal::new(
-                400,
-                "Invalid username(s), email(s), or ID(s). Bad Identifiers.",
-            )
-        };
+        let bad = || Refusal::new(400, "Invalid username(s), email(s), or ID(s). Bad Identifiers.");
         numbers.extend(call.world.number_of_id(numeric(id).ok_or_else(bad)?));
     }
-    numbers.extend(
-        logins
-            .iter()
-            .filter_map(|login| call.world.number_of_login(login)),
-    );
+    numbers.extend(logins.iter().filter_map(|login| call.world.number_of_login(login)));
     if ids.is_empty() && logins.is_empty() {
         let nobody = || Refusal::new(400, "Must provide an ID, Login or OAuth Token");
         numbers.push(call.fare.user.ok_or_else(nobody)?);
     }
     let mut seen = HashSet::new();
     numbers.retain(|number| seen.insert(*number) && !call.world.is_suspended(*number));
-    let may_see_email = call
-        .fare
-        .scopes
-        .iter()
-        .any(|scope| scope == "user:read:email");
+    let may_see_email = call.fare.scopes.iter().any(|scope| scope == "user:read:email");
     let now = call.world.now();
     let data: Vec<Value> = numbers
         .into_iter()
         .map(|number| {
             let own = call.fare.user == Some(number);
-            json!(
-                call.world
-                    .person_at(number, now)
-                    .to_helix(own && may_see_email)
-            )
+            json!(call.world.person_at(number, now).to_helix(own && may_see_email))
         })
         .collect();
     Ok(json!({ "data": data }))
@@ -170,11 +134,7 @@ fn chatters(call: &Call<'_>) -> Result<Value, Refusal> {
     let channel = channel.filter(|channel| call.world.may_moderate(user, *channel));
     let channel = channel.ok_or_else(|| Refusal::new(403, NOT_A_MODERATOR))?;
 
-    let overlap = if call.faults.has(Fault::DuplicateChatters) {
-        10
-    } else {
-        0
-    };
+    let overlap = if call.faults.has(Fault::DuplicateChatters) { 10 } else { 0 };
     let page = call.world.chatters_page(channel, after, first, overlap);
     let now = call.world.now();
     let data: Vec<Value> = page
@@ -203,10 +163,7 @@ fn moderated_channels(call: &Call<'_>) -> Result<Value, Refusal> {
     let channels = call.world.moderated_after(user, after);
     let shown = &channels[..first.min(channels.len())];
     let more = shown.len() < channels.len();
-    let next = shown
-        .last()
-        .filter(|_| more)
-        .map(|(id, _)| (id.unsigned_abs(), 0));
+    let next = shown.last().filter(|_| more).map(|(id, _)| (id.unsigned_abs(), 0));
     let now = call.world.now();
     let data: Vec<Value> = shown
         .iter()
@@ -219,25 +176,18 @@ fn moderated_channels(call: &Call<'_>) -> Result<Value, Refusal> {
             })
         })
         .collect();
-    Ok(
-        json!({ "data": data, "pagination": call.pagination(Route::ModeratedChannels, own_id, next) }),
-    )
+    Ok(json!({ "data": data, "pagination": call.pagination(Route::ModeratedChannels, own_id, next) }))
 }
 
 fn streams(call: &Call<'_>) -> Result<Value, Refusal> {
     let (ids, logins) = (call.values("user_id")?, call.values("user_login")?);
     let (games, languages) = (call.values("game_id")?, call.values("language")?);
     let first = call.first(20, 100)?;
-    let start = call
-        .after(Route::Streams, 0)?
-        .map_or(0, |(offset, _)| offset);
+    let start = call.after(Route::Streams, 0)?.map_or(0, |(offset, _)| offset);
     let start = usize::try_from(start).unwrap_or(usize::MAX);
     let kind = call.query.first("type").unwrap_or("all");
     if !matches!(kind, "all" | "live") {
-        return Err(Refusal::malformed(
-            "type",
-            "value must be one of \"all\", \"live\"",
-        ));
+        return Err(Refusal::malformed("type", "value must be one of \"all\", \"live\""));
     }
     let now = call.world.now();
     let mut data = Vec::new();
@@ -246,9 +196,7 @@ fn streams(call: &Call<'_>) -> Result<Value, Refusal> {
         let id = call.world.id_of(number);
         let asked_for = (ids.is_empty() && logins.is_empty())
             || ids.iter().any(|asked| numeric(asked) == Some(id))
-            || logins
-                .iter()
-                .any(|asked| asked.eq_ignore_ascii_case(&name.login));
+            || logins.iter().any(|asked| asked.eq_ignore_ascii_case(&name.login));
         let game_id = game_id(&live.game);
         let fits = (games.is_empty() || games.contains(&game_id.as_str()))
             && (languages.is_empty() || languages.contains(&live.language.as_str()));
@@ -282,26 +230,19 @@ fn streams(call: &Call<'_>) -> Result<Value, Refusal> {
 
 /// An invented number for a game's name.
 fn game_id(game: &str) -> String {
-    let sum = game.bytes().fold(7u32, |sum, byte| {
-        sum.wrapping_mul(31).wrapping_add(u32::from(byte))
-    });
+    let sum = game.bytes().fold(7u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
     (sum % 1_000_000).to_string()
 }
 
 /// Without the right to see them, only how many there are.
 fn followers(call: &Call<'_>) -> Result<Value, Refusal> {
-    let user = call
-        .fare
-        .user
-        .ok_or_else(|| Refusal::new(401, "Missing User OAUTH Token"))?;
+    let user = call.fare.user.ok_or_else(|| Refusal::new(401, "Missing User OAUTH Token"))?;
     let broadcaster = call.required_id("broadcaster_id")?;
     let first = call.first(20, 100)?;
     let after = call.after(Route::Followers, broadcaster)?;
     let only = call.query.first("user_id").and_then(numeric);
     let channel = call.world.number_of_id(broadcaster);
-    let all = channel
-        .map(|channel| call.world.followers(channel))
-        .unwrap_or_default();
+    let all = channel.map(|channel| call.world.followers(channel)).unwrap_or_default();
     let may_read = channel.is_some_and(|channel| call.world.may_moderate(user, channel))
         && call.user_with_scope("moderator:read:followers").is_ok();
     let total = all.len();
@@ -316,10 +257,7 @@ fn followers(call: &Call<'_>) -> Result<Value, Refusal> {
         .peekable();
     let shown: Vec<(i64, u32)> = rest.by_ref().take(first).collect();
     let more = rest.peek().is_some();
-    let next = shown
-        .last()
-        .filter(|_| more)
-        .map(|(at, number)| (at.unsigned_abs(), *number));
+    let next = shown.last().filter(|_| more).map(|(at, number)| (at.unsigned_abs(), *number));
     let now = call.world.now();
     let data: Vec<Value> = shown
         .iter()

@@ -41,23 +41,13 @@ pub struct RoomReport {
 
 impl World {
     /// Makes `moderator` a moderator of `channel`, or ends that.
-    pub fn set_moderator(
-        &self,
-        moderator: &str,
-        channel: &str,
-        is_moderator: bool,
-    ) -> Result<(), Error> {
+    pub fn set_moderator(&self, moderator: &str, channel: &str, is_moderator: bool) -> Result<(), Error> {
         let (moderator, channel) = (self.number(moderator)?, self.number(channel)?);
         self.set_moderator_number(moderator, channel, is_moderator);
         Ok(())
     }
 
-    pub(in crate::simulator) fn set_moderator_number(
-        &self,
-        moderator: u32,
-        channel: u32,
-        is_moderator: bool,
-    ) {
+    pub(in crate::simulator) fn set_moderator_number(&self, moderator: u32, channel: u32, is_moderator: bool) {
         let id = self.id_of(channel);
         let mut state = self.state();
         let channels = state.moderates.entry(moderator).or_default();
@@ -72,21 +62,14 @@ impl World {
     pub(in crate::simulator) fn may_moderate(&self, user: u32, channel: u32) -> bool {
         let id = self.id_of(channel);
         let state = self.state();
-        user == channel
-            || state
-                .moderates
-                .get(&user)
-                .is_some_and(|channels| channels.contains_key(&id))
+        user == channel || state.moderates.get(&user).is_some_and(|channels| channels.contains_key(&id))
     }
 
     /// Ids and numbers of the channels `user` moderates whose id is above `after`, lowest first.
     pub(in crate::simulator) fn moderated_after(&self, user: u32, after: i64) -> Vec<(i64, u32)> {
         let state = self.state();
         let above = |channels: &std::collections::BTreeMap<i64, u32>| {
-            channels
-                .range(after.saturating_add(1)..)
-                .map(|(id, number)| (*id, *number))
-                .collect()
+            channels.range(after.saturating_add(1)..).map(|(id, number)| (*id, *number)).collect()
         };
         state.moderates.get(&user).map(above).unwrap_or_default()
     }
@@ -106,11 +89,7 @@ impl World {
     pub(in crate::simulator) fn live_streams(&self) -> Vec<(u32, Live, usize)> {
         let live: Vec<_> = {
             let state = self.state();
-            state
-                .live
-                .iter()
-                .map(|(number, live)| (*number, live.clone()))
-                .collect()
+            state.live.iter().map(|(number, live)| (*number, live.clone())).collect()
         };
         let mut streams: Vec<_> = live
             .into_iter()
@@ -122,17 +101,9 @@ impl World {
     }
 
     /// Moves people into a chat, or out of it, from now on.
-    pub fn move_chatters(
-        &self,
-        channel: &str,
-        logins: &[&str],
-        present: bool,
-    ) -> Result<(), Error> {
+    pub fn move_chatters(&self, channel: &str, logins: &[&str], present: bool) -> Result<(), Error> {
         let room = self.number(channel)?;
-        let numbers = logins
-            .iter()
-            .map(|login| self.number(login))
-            .collect::<Result<Vec<_>, _>>()?;
+        let numbers = logins.iter().map(|login| self.number(login)).collect::<Result<Vec<_>, _>>()?;
         let now = self.now();
         self.with_room(room, |room| {
             for number in numbers {
@@ -150,16 +121,12 @@ impl World {
         let size_wanted = usize::try_from(size).unwrap_or(usize::MAX);
         let known = self.with_room(number, |room| {
             let mut seen = HashSet::new();
-            let known = room
-                .known_members()
-                .filter(|member| born(member) && seen.insert(member.0));
+            let known = room.known_members().filter(|member| born(member) && seen.insert(member.0));
             known.take(size_wanted).collect::<Vec<_>>()
         });
         let mut members = known;
         while members.len() < size_wanted {
-            let fresh = self
-                .next_member()
-                .ok_or_else(|| Error::Invalid(format!("no room holds {size} people")))?;
+            let fresh = self.next_member().ok_or_else(|| Error::Invalid(format!("no room holds {size} people")))?;
             members.extend(Some(fresh).filter(born));
         }
         self.with_room(number, |room| {
@@ -193,9 +160,7 @@ impl World {
             counted
         };
         let share = u64::from(wandering) * 1_000 / u64::from(WANDERERS) * 2;
-        for number in
-            (0..WANDERERS).filter(|n| self.dice().below(1_000, &[room, u64::from(*n), 1]) < share)
-        {
+        for number in (0..WANDERERS).filter(|n| self.dice().below(1_000, &[room, u64::from(*n), 1]) < share) {
             if add((number, self.crowd().birth(number).at)) >= wandering {
                 break;
             }
@@ -205,16 +170,10 @@ impl World {
                 break;
             }
         }
-        self.with_room(room_number, |room| {
-            room.add_crowd(members, Rhythm::Living, DateTime::<Utc>::MIN_UTC)
-        });
+        self.with_room(room_number, |room| room.add_crowd(members, Rhythm::Living, DateTime::<Utc>::MIN_UTC));
     }
 
-    pub(in crate::simulator) fn add_stays(
-        &self,
-        channel: u32,
-        stays: impl IntoIterator<Item = room::Stay>,
-    ) {
+    pub(in crate::simulator) fn add_stays(&self, channel: u32, stays: impl IntoIterator<Item = room::Stay>) {
         self.with_room(channel, |room| room.add_stays(stays));
     }
 
@@ -253,17 +212,9 @@ impl World {
         for guest in plan {
             let number = self.keep(guest.person)?;
             account_ids.push(self.id_of(number));
-            stays.push(room::Stay {
-                number,
-                from: guest.from,
-                until: guest.until,
-            });
+            stays.push(room::Stay { number, from: guest.from, until: guest.until });
         }
-        let report = WaveReport {
-            channel: order.channel.clone(),
-            arrives_at: order.arrival(self.now()),
-            account_ids,
-        };
+        let report = WaveReport { channel: order.channel.clone(), arrives_at: order.arrival(self.now()), account_ids };
         self.with_room(room, |room| room.add_stays(stays));
         self.state().waves.push(report.clone());
         Ok(report)
@@ -278,10 +229,7 @@ impl World {
     pub fn chatters_at(&self, channel: &str, at: DateTime<Utc>) -> Result<Vec<Person>, Error> {
         let number = self.number(channel)?;
         let present = self.with_room(number, |room| room.present_at(at));
-        Ok(present
-            .into_iter()
-            .map(|number| self.person_at(number, at))
-            .collect())
+        Ok(present.into_iter().map(|number| self.person_at(number, at)).collect())
     }
 
     /// One page of the list Helix gives out.
@@ -310,8 +258,7 @@ impl World {
         let follows = |(number, born): Member| {
             let chance = self.dice().roll(&[room, u64::from(number), 4]);
             let ago = i64::try_from((chance >> 8) % (6 * 31_536_000)).unwrap_or(0);
-            (born < now && chance % 10 < 6)
-                .then(|| ((now / 86_400 * 86_400 - ago).max(born), number))
+            (born < now && chance % 10 < 6).then(|| ((now / 86_400 * 86_400 - ago).max(born), number))
         };
         let mut followers: Vec<_> = known.into_iter().filter_map(follows).collect();
         followers.sort_unstable_by(|a, b| b.cmp(a));
@@ -321,19 +268,13 @@ impl World {
     fn with_room<T>(&self, channel: u32, act: impl FnOnce(&mut Room) -> T) -> T {
         let dice = self.dice().about("room");
         let mut state = self.state();
-        act(state
-            .rooms
-            .entry(channel)
-            .or_insert_with(|| Room::new(dice, channel)))
+        act(state.rooms.entry(channel).or_insert_with(|| Room::new(dice, channel)))
     }
 
     /// The channels with somebody in their chat, the largest first, at most `limit`.
     pub fn rooms(&self, limit: usize) -> Vec<RoomReport> {
         let numbers: Vec<u32> = self.state().rooms.keys().copied().collect();
-        let mut rooms: Vec<_> = numbers
-            .into_iter()
-            .map(|number| (self.chat_size(number), number))
-            .collect();
+        let mut rooms: Vec<_> = numbers.into_iter().map(|number| (self.chat_size(number), number)).collect();
         rooms.sort_unstable_by(|a, b| b.cmp(a));
         let report = |(chatters, number): (usize, u32)| RoomReport {
             channel: self.name_at(number, self.now()).login,
@@ -344,13 +285,7 @@ impl World {
         rooms.into_iter().take(limit).map(report).collect()
     }
 
-    pub(in crate::simulator) fn live_since(
-        &self,
-        minutes: i64,
-        title: &str,
-        game: &str,
-        language: &str,
-    ) -> Live {
+    pub(in crate::simulator) fn live_since(&self, minutes: i64, title: &str, game: &str, language: &str) -> Live {
         Live {
             title: title.to_owned(),
             game: game.to_owned(),

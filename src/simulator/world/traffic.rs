@@ -35,22 +35,13 @@ impl World {
 
     /// Registers a client, or gives it another secret.
     pub fn add_client(&self, client_id: &str, secret: &str) {
-        self.state()
-            .clients
-            .insert(client_id.to_owned(), secret.to_owned());
+        self.state().clients.insert(client_id.to_owned(), secret.to_owned());
     }
 
     /// None: no such client; otherwise whether the secret is right.
-    pub(in crate::simulator) fn check_client(
-        &self,
-        client_id: &str,
-        secret: Option<&str>,
-    ) -> Option<bool> {
+    pub(in crate::simulator) fn check_client(&self, client_id: &str, secret: Option<&str>) -> Option<bool> {
         let state = self.state();
-        state
-            .clients
-            .get(client_id)
-            .map(|right| Some(right.as_str()) == secret)
+        state.clients.get(client_id).map(|right| Some(right.as_str()) == secret)
     }
 
     /// Allows a redirect address beyond those on this machine, which are always allowed.
@@ -63,8 +54,7 @@ impl World {
             return false;
         };
         let local = matches!(parsed.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-        (local && matches!(parsed.scheme(), "http" | "https"))
-            || self.state().redirect_uris.contains(uri)
+        (local && matches!(parsed.scheme(), "http" | "https")) || self.state().redirect_uris.contains(uri)
     }
 
     /// Tokens for a person without the way over the consent page.
@@ -72,10 +62,7 @@ impl World {
         let user = self.number(login)?;
         let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
         let (lifetime, now) = (self.lifetime(), self.now());
-        Ok(self
-            .state()
-            .ledger
-            .grant("demo", user, scopes, lifetime, now))
+        Ok(self.state().ledger.grant("demo", user, scopes, lifetime, now))
     }
 
     pub(in crate::simulator) fn issue_code(
@@ -86,9 +73,7 @@ impl World {
         scopes: Vec<String>,
     ) -> String {
         let now = self.now();
-        self.state()
-            .ledger
-            .issue_code(client_id, redirect_uri, user, scopes, now)
+        self.state().ledger.issue_code(client_id, redirect_uri, user, scopes, now)
     }
 
     pub(in crate::simulator) fn redeem(
@@ -98,20 +83,12 @@ impl World {
         redirect_uri: &str,
     ) -> Result<Tokens, CodeRefusal> {
         let (lifetime, now) = (self.lifetime(), self.now());
-        self.state()
-            .ledger
-            .redeem(code, client_id, redirect_uri, lifetime, now)
+        self.state().ledger.redeem(code, client_id, redirect_uri, lifetime, now)
     }
 
-    pub(in crate::simulator) fn refresh(
-        &self,
-        refresh_token: &str,
-        client_id: &str,
-    ) -> Option<Tokens> {
+    pub(in crate::simulator) fn refresh(&self, refresh_token: &str, client_id: &str) -> Option<Tokens> {
         let (lifetime, now) = (self.lifetime(), self.now());
-        self.state()
-            .ledger
-            .refresh(refresh_token, client_id, lifetime, now)
+        self.state().ledger.refresh(refresh_token, client_id, lifetime, now)
     }
 
     pub(in crate::simulator) fn grant_app(&self, client_id: &str) -> Tokens {
@@ -142,23 +119,13 @@ impl World {
         Ok(self.state().ledger.disconnect(user))
     }
 
-    pub(in crate::simulator) fn admit(
-        &self,
-        access_token: &str,
-        client_id: &str,
-    ) -> Result<Fare, Refused> {
+    pub(in crate::simulator) fn admit(&self, access_token: &str, client_id: &str) -> Result<Fare, Refused> {
         let access = self.look_up_token(access_token).ok_or(Refused::BadToken)?;
         if access.client_id != client_id {
             return Err(Refused::OtherClient);
         }
-        let whose = access
-            .user
-            .map_or_else(|| "app".to_owned(), |user| self.id_of(user).to_string());
-        Ok(Fare {
-            user: access.user,
-            scopes: access.scopes,
-            bucket: format!("{client_id}:{whose}"),
-        })
+        let whose = access.user.map_or_else(|| "app".to_owned(), |user| self.id_of(user).to_string());
+        Ok(Fare { user: access.user, scopes: access.scopes, bucket: format!("{client_id}:{whose}") })
     }
 
     /// Takes a point out of the caller's bucket.
@@ -167,9 +134,7 @@ impl World {
         let mut state = self.state();
         let rate = state.rate;
         let bucket = state.buckets.entry(bucket.to_owned());
-        bucket
-            .or_insert_with(|| Bucket::full(rate, now))
-            .take(rate, now)
+        bucket.or_insert_with(|| Bucket::full(rate, now)).take(rate, now)
     }
 
     /// The limits of every bucket.
