@@ -145,7 +145,7 @@ mod tests {
         let world = World::new(Options { clock: clock.clone(), ..Options::default() });
         let before = world.chatters_at("petit_four_tv", now).unwrap();
         let mut order = Wave::new("petit_four_tv", 300);
-        order.delay = Duration::from_secs(60);
+        order.delay = Duration::from_mins(1);
         let report = world.start_wave(&order).unwrap();
         assert_eq!(world.chatters_at("petit_four_tv", now).unwrap(), before);
 
