@@ -16,6 +16,7 @@ pub mod login;
 pub mod roles;
 pub mod secrets;
 pub mod session;
+pub mod simulator;
 pub mod store;
 pub mod telemetry;
 pub mod twitch;

@@ -302,9 +302,9 @@ impl Gate {
         let own: List<RawUser> = answer::parse(&answer.body)?;
         let own = own.data.into_iter().find(|user| user.id == twitch_user_id);
         let own = super::Profile::try_from(own.ok_or_else(|| TwitchError::unavailable("no profile of its own"))?)?;
-        let (login, display_name) = (own.login, own.display_name);
-        let person = Person { twitch_user_id, login: &login, display_name: &display_name, scopes: &scopes };
-        let user_id = self.tokens.keep(&person, &grant).await?;
+        let person = Person { twitch_user_id, login: own.login, display_name: own.display_name, scopes };
+        let user_id = self.tokens.keep(person.clone(), grant).await?;
+        let Person { twitch_user_id, login, display_name, scopes } = person;
         Ok(SignedIn { user_id, twitch_user_id, login, display_name, scopes })
     }
 

@@ -27,7 +27,7 @@ impl Application {
 }
 
 /// Tokens as Twitch hands them out.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct TokenGrant {
     #[serde(deserialize_with = "secret")]
     pub access_token: SecretString,

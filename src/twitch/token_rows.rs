@@ -16,11 +16,12 @@ const ACCESS: &str = "access_token";
 const REFRESH: &str = "refresh_token";
 
 /// Somebody who has just signed in.
-pub struct Person<'a> {
+#[derive(Clone, Debug)]
+pub struct Person {
     pub twitch_user_id: TwitchUserId,
-    pub login: &'a str,
-    pub display_name: &'a str,
-    pub scopes: &'a [String],
+    pub login: String,
+    pub display_name: String,
+    pub scopes: Vec<String>,
 }
 
 /// A user's tokens as stored.
@@ -122,7 +123,7 @@ pub async fn replace(
 pub async fn sign_in(
     txn: &DatabaseTransaction,
     cipher: &TokenCipher,
-    person: &Person<'_>,
+    person: &Person,
     grant: &TokenGrant,
     now: DateTime<Utc>,
 ) -> Result<i64, DbErr> {
@@ -131,7 +132,7 @@ pub async fn sign_in(
     const INSERT: &str = "INSERT INTO twitch_tokens \
         (access_token, refresh_token, scopes, expires_at, validated_at, updated_at, user_id, generation) \
         VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-    let user = user::upsert(txn, person.twitch_user_id.0, person.login, person.display_name, now).await?;
+    let user = user::upsert(txn, person.twitch_user_id.0, &person.login, &person.display_name, now).await?;
     let sealed = seal_grant(cipher, user, grant, now)?;
     let mut values = vec![
         sealed.access.into(),
