@@ -71,7 +71,7 @@ pub async fn request(
     user_id: i64,
     target: &Target,
 ) -> Result<Requested, RequestError> {
-    db::write(db, async |txn| {
+    db::write_txn!(db, |txn| {
         let now = clock.now();
         let session = session::ensure_active(txn, user_id, now).await?;
         if let Some(alive) = find_alive(txn, session.id, target.broadcaster_id).await? {
@@ -89,7 +89,6 @@ pub async fn request(
         session::note_change(txn, session.id, now).await?;
         Ok(Requested { capture_id, joined: false })
     })
-    .await
 }
 
 /// Writes the row of a capture that begins now, without a job.
@@ -181,7 +180,7 @@ pub async fn list_recent(
 
 /// Cancels one of the user's captures under way; false when there was nothing left to cancel.
 pub async fn cancel(db: &DatabaseConnection, user_id: i64, capture_id: i64, now: DateTime<Utc>) -> Result<bool, DbErr> {
-    db::write(db, async |txn| {
+    db::write_txn!(db, |txn| {
         let sql = "UPDATE captures SET status = 'cancelled', alive_key = NULL, finished_at = ? \
                    WHERE id = ? AND user_id = ? AND status = 'running'";
         let changed = db::execute(txn, sql, [now.into(), capture_id.into(), user_id.into()]).await?.rows_affected();
@@ -190,7 +189,6 @@ pub async fn cancel(db: &DatabaseConnection, user_id: i64, capture_id: i64, now:
         }
         Ok(changed == 1)
     })
-    .await
 }
 
 /// Marks a capture under way as failed, with a reason for machines and one for people; its rows are never shown.

@@ -101,7 +101,7 @@ async fn stored(db: &impl ConnectionTrait, user_id: i64) -> Result<(Vec<Channel>
 }
 
 async fn store(db: &DatabaseConnection, user_id: i64, channels: &[Channel], now: DateTime<Utc>) -> Result<(), DbErr> {
-    db::write(db, async |txn| {
+    db::write_txn!(db, |txn| {
         db::execute(txn, "DELETE FROM user_channels WHERE user_id = ?", [user_id.into()]).await?;
         for chunk in channels.chunks(db::ROWS_PER_INSERT) {
             let rows = vec!["(?, ?, ?, ?, ?, ?)"; chunk.len()].join(", ");
@@ -127,7 +127,6 @@ async fn store(db: &DatabaseConnection, user_id: i64, channels: &[Channel], now:
         }
         Ok(())
     })
-    .await
 }
 
 /// The own channel first: Twitch's list of moderated channels does not hold it.

@@ -3,15 +3,14 @@
 //! Both engines run the same statements. What differs between them is decided here: isolation and time zone of a MariaDB
 //! connection, journal and write lock of SQLite, who may migrate, whose clock counts for leases.
 
-use std::{fs::File, ops::AsyncFn, path::PathBuf, time::Duration};
+use std::{fs::File, path::PathBuf, time::Duration};
 
 use chrono::{DateTime, Utc};
 use migration::{Migrator, MigratorTrait};
 use rand::Rng;
 use sea_orm::{
-    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    ExecResult, IsolationLevel, QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
-    Value,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
+    IsolationLevel, QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
 };
 use secrecy::ExposeSecret;
 
@@ -65,45 +64,64 @@ pub async fn connect(settings: &DatabaseSettings) -> Result<DatabaseConnection, 
     Database::connect(options).await
 }
 
-/// Runs `work` in one write transaction and commits it; runs the whole of it again after a deadlock, a lock time-out or a
-/// changed snapshot. `work` must therefore have no effect outside the transaction.
-pub async fn write<T, E, F>(db: &DatabaseConnection, work: F) -> Result<T, E>
-where
-    F: AsyncFn(&DatabaseTransaction) -> Result<T, E>,
-    E: From<DbErr> + AsDbErr,
-{
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        let result = attempt(db, &work).await;
-        match result {
-            Err(error) if tries < MAX_TRIES && error.as_db_err().is_some_and(is_contention) => {
-                metrics::counter!("tca_db_tx_retries_total").increment(1);
-                let pause = rand::rng().random_range(1..=10u64 << tries.min(6));
-                tokio::time::sleep(Duration::from_millis(pause)).await;
+/// Runs a block in one write transaction and commits it; runs the whole of it again after a deadlock, a lock time-out or a
+/// changed snapshot. The block must therefore have no effect outside the transaction. `?` and `return` leave the block only.
+///
+/// A macro, because the future of an async closure that borrows cannot be shown to be `Send` (rust-lang/rust#100013), and
+/// jobs are spawned.
+macro_rules! write_txn {
+    ($db:expr, |$txn:ident| $body:expr) => {{
+        let mut tries = $crate::db::Tries::default();
+        loop {
+            let result = match $crate::db::begin($db).await {
+                Ok(owned) => {
+                    let $txn = &owned;
+                    let result = async { $body }.await;
+                    $crate::db::end(owned, result).await
+                }
+                Err(error) => Err(error.into()),
+            };
+            if !tries.once_more(&result).await {
+                break result;
             }
-            other => return other,
         }
+    }};
+}
+pub(crate) use write_txn;
+
+/// Counts the runs of one [`write_txn`].
+#[derive(Debug, Default)]
+pub struct Tries(u32);
+
+impl Tries {
+    /// Whether to run the transaction again; waits a moment if so.
+    pub async fn once_more<T, E: AsDbErr>(&mut self, result: &Result<T, E>) -> bool {
+        self.0 += 1;
+        let contention = matches!(result, Err(error) if error.as_db_err().is_some_and(is_contention));
+        if !contention || self.0 >= MAX_TRIES {
+            return false;
+        }
+        metrics::counter!("tca_db_tx_retries_total").increment(1);
+        let pause = rand::rng().random_range(1..=10u64 << self.0.min(6));
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        true
     }
 }
 
-async fn attempt<T, E, F>(db: &DatabaseConnection, work: &F) -> Result<T, E>
-where
-    F: AsyncFn(&DatabaseTransaction) -> Result<T, E>,
-    E: From<DbErr> + AsDbErr,
-{
+/// Begins a write transaction: READ COMMITTED on MariaDB; on SQLite the write lock is taken at once, because taking it later
+/// fails on a stale snapshot where waiting would have done.
+pub async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     let options = if db.get_database_backend() == DbBackend::Sqlite {
-        // Taking the write lock at once means waiting for it; taking it later means failing on a stale snapshot.
         TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() }
     } else {
-        TransactionOptions {
-            isolation_level: Some(IsolationLevel::ReadCommitted),
-            access_mode: Some(AccessMode::ReadWrite),
-            ..Default::default()
-        }
+        TransactionOptions { isolation_level: Some(IsolationLevel::ReadCommitted), ..Default::default() }
     };
-    let txn = db.begin_with_options(options).await?;
-    match work(&txn).await {
+    db.begin_with_options(options).await
+}
+
+/// Commits where `result` is fine, else rolls back and hands the error on.
+pub async fn end<T, E: From<DbErr>>(txn: DatabaseTransaction, result: Result<T, E>) -> Result<T, E> {
+    match result {
         Ok(value) => {
             txn.commit().await?;
             Ok(value)
@@ -116,7 +134,7 @@ where
     }
 }
 
-/// Gives [`write`] sight of the database error inside a module's own error.
+/// Gives [`write_txn`] sight of the database error inside a module's own error.
 pub trait AsDbErr {
     /// The database error, where that is what failed.
     fn as_db_err(&self) -> Option<&DbErr>;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 mod queue;
 mod settle;
 
-pub use queue::{Claimed, LeaseFailure, claim, heartbeat, move_due, next_due, rescue};
+pub use queue::{Claimed, Parked, claim, heartbeat, move_due, next_due, rescue};
 pub use settle::{Lease, cancel_of_capture, cancel_of_session, fail, finish, hand_back, hold, keep, reschedule};
 
 use crate::db;

@@ -2,7 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
+pub mod analysis;
+pub mod internal_api;
+pub mod readiness;
 pub mod twitch_proxy;
+pub mod worker;
 
 /// One role of the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -49,11 +49,11 @@ impl AnalysisClient {
 pub struct RemoteAnalysis {
     http: reqwest::Client,
     base: Url,
-    token: InternalToken,
+    token: Arc<InternalToken>,
 }
 
 impl RemoteAnalysis {
-    pub fn new(base: Url, token: InternalToken) -> Result<Self, reqwest::Error> {
+    pub fn new(base: Url, token: Arc<InternalToken>) -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(2))
             .timeout(Duration::from_secs(20))

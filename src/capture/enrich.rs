@@ -29,15 +29,14 @@ pub async fn enrich(context: &Context, lease: &Lease, capture_id: i64) -> Result
             answer = context.twitch.profiles(&ids) => answer.map_err(job_error)?,
             () = context.hand_back.cancelled() => return Err(JobError::HandBack),
         };
-        db::write(&context.db, async |txn| {
+        db::write_txn!(&context.db, |txn| {
             job::hold(txn, lease).await?;
             let changed = account::store_profiles(txn, &ids, &answer.profiles, answer.read_at).await?;
             session::note_accounts_changed(txn, &changed).await?;
             job::keep(txn, lease, &context.clock).await
-        })
-        .await?;
+        })?;
     }
-    db::write(&context.db, async |txn| {
+    db::write_txn!(&context.db, |txn| {
         let now = context.clock.now();
         job::finish(txn, lease, now).await?;
         let capture = Entity::find_by_id(capture_id).filter(Column::Status.eq(Status::Complete)).one(txn).await?;
@@ -54,7 +53,6 @@ pub async fn enrich(context: &Context, lease: &Lease, capture_id: i64) -> Result
         }
         Ok(())
     })
-    .await
 }
 
 /// Accounts of the capture whose profile nobody has read, in the order of their numbers, from the one that follows `after`.

@@ -94,7 +94,7 @@ pub(super) async fn store_page(
     capture: &Model,
     page: &ChattersPage,
 ) -> Result<Option<Model>, JobError> {
-    db::write(&context.db, async |txn| {
+    db::write_txn!(&context.db, |txn| {
         job::hold(txn, lease).await?;
         let added = store_chatters(txn, capture.id, &page.chatters).await?;
         let renamed = account::note_seen(txn, &page.chatters, page.read_at).await?;
@@ -116,7 +116,6 @@ pub(super) async fn store_page(
         job::finish(txn, lease, now).await?;
         Ok(None)
     })
-    .await
 }
 
 /// Adds chatters that the capture does not hold yet; returns how many those were.
@@ -153,14 +152,13 @@ async fn note_progress(txn: &DatabaseTransaction, capture: &Model) -> Result<(),
 
 /// Forgets the cursor and what was read under it, so that the next attempt begins with the first page.
 async fn start_over(context: &Context, capture: &Model) -> Result<JobError, JobError> {
-    db::write(&context.db, async |txn| {
+    db::write_txn!(&context.db, |txn| {
         let sql =
             "UPDATE captures SET chatters_count = 0, pages = 0, next_cursor = NULL WHERE id = ? AND status = 'running'";
         db::execute(txn, sql, [capture.id.into()]).await?;
         db::execute(txn, "DELETE FROM capture_chatters WHERE capture_id = ?", [capture.id.into()]).await?;
         Ok::<_, JobError>(())
-    })
-    .await?;
+    })?;
     let message = "Twitch's list of chatters did not come to an end; reading it again from its start".to_owned();
     Ok(JobError::Retry { kind: "bad_pages", message })
 }

@@ -29,7 +29,7 @@ fn skip_locked(txn: &impl ConnectionTrait) -> &'static str {
 
 /// Takes up to `limit` pending jobs, the most urgent and oldest first.
 pub async fn claim(db: &DatabaseConnection, clock: &Clock, worker: &str, limit: u32) -> Result<Vec<Claimed>, DbErr> {
-    let mut claimed = db::write(db, async |txn| {
+    let mut claimed = db::write_txn!(db, |txn| {
         let sql = format!(
             "SELECT id FROM jobs WHERE status = 'pending' ORDER BY priority, turn, id LIMIT {limit}{}",
             skip_locked(txn)
@@ -55,8 +55,7 @@ pub async fn claim(db: &DatabaseConnection, clock: &Clock, worker: &str, limit: 
         let mut values = vec![token.clone().into()];
         values.extend(ids.iter().map(|id| (*id).into()));
         db::query(txn, &sql, values).await?.iter().map(|row| read(row, &token)).collect::<Result<Vec<_>, DbErr>>()
-    })
-    .await?;
+    })?;
     claimed.shrink_to_fit();
     Ok(claimed)
 }
@@ -78,16 +77,22 @@ fn ids(rows: &[QueryResult]) -> Result<Vec<i64>, DbErr> {
     rows.iter().map(|row| row.try_get("", "id")).collect()
 }
 
-/// Extends every lease of `worker` in one statement; returns how many it still holds.
-pub async fn heartbeat(db: &DatabaseConnection, clock: &Clock, worker: &str) -> Result<u64, DbErr> {
+/// Extends the leases of the jobs that `worker` is running, in one statement; returns how many it still holds. A job that it
+/// no longer runs is left out, so that its lease runs out.
+pub async fn heartbeat(db: &DatabaseConnection, clock: &Clock, worker: &str, job_ids: &[i64]) -> Result<u64, DbErr> {
     let now = db::now(db, clock).await?;
-    let sql = "UPDATE jobs SET lease_until = ? WHERE worker = ? AND status = 'running'";
-    Ok(db::execute(db, sql, [(now + LEASE).into(), worker.into()]).await?.rows_affected())
+    let sql = format!(
+        "UPDATE jobs SET lease_until = ? WHERE worker = ? AND status = 'running' AND id IN ({})",
+        db::placeholders(job_ids.len())
+    );
+    let mut values = vec![(now + LEASE).into(), worker.into()];
+    values.extend(job_ids.iter().map(|id| (*id).into()));
+    Ok(db::execute(db, &sql, values).await?.rows_affected())
 }
 
 /// Moves scheduled jobs whose time has come back to `pending`; returns how many.
 pub async fn move_due(db: &DatabaseConnection, clock: &Clock) -> Result<u64, DbErr> {
-    db::write(db, async |txn| {
+    db::write_txn!(db, |txn| {
         let now = db::now(txn, clock).await?;
         let sql = format!(
             "SELECT id FROM jobs WHERE status = 'scheduled' AND run_at <= ? ORDER BY run_at LIMIT {BATCH}{}",
@@ -103,7 +108,6 @@ pub async fn move_due(db: &DatabaseConnection, clock: &Clock) -> Result<u64, DbE
         );
         Ok(db::execute(txn, &sql, ids.into_iter().map(Into::into).collect::<Vec<_>>()).await?.rows_affected())
     })
-    .await
 }
 
 /// When the next scheduled job is due, if there is one.
@@ -114,45 +118,38 @@ pub async fn next_due(db: &DatabaseConnection) -> Result<Option<DateTime<Utc>>, 
 
 /// A job that lost its worker too often and was parked as failed.
 #[derive(Clone, Debug)]
-pub struct LeaseFailure {
+pub struct Parked {
     pub job: Job,
-    pub job_id: i64,
     pub message: String,
 }
 
-/// Gives jobs whose worker vanished back to the queue, or parks them after [`MAX_LOST_LEASES`]. `on_parked` runs in the same
-/// transaction, so that what the job was for fails with it. Returns how many leases had run out.
-pub async fn rescue<F>(db: &DatabaseConnection, clock: &Clock, on_parked: F) -> Result<usize, DbErr>
-where
-    F: AsyncFn(&sea_orm::DatabaseTransaction, &LeaseFailure) -> Result<(), DbErr>,
-{
-    db::write(db, async |txn| {
-        let now = db::now(txn, clock).await?;
-        let sql = format!(
-            "SELECT id, type, payload, lost_leases FROM jobs WHERE status = 'running' AND lease_until < ? \
-             ORDER BY lease_until LIMIT {BATCH}{}",
-            skip_locked(txn)
-        );
-        let rows = db::query(txn, &sql, [now.into()]).await?;
-        for row in &rows {
-            let job_id: i64 = row.try_get("", "id")?;
-            let lost: i32 = row.try_get::<i32>("", "lost_leases")? + 1;
-            if lost < MAX_LOST_LEASES {
-                let sql = "UPDATE jobs SET status = 'pending', lost_leases = ?, lease_token = NULL, lease_until = NULL, \
-                           worker = NULL WHERE id = ?";
-                db::execute(txn, sql, [lost.into(), job_id.into()]).await?;
-                continue;
-            }
-            let message = format!("its worker vanished {lost} times while running it");
-            let sql = "UPDATE jobs SET status = 'failed', lost_leases = ?, lease_token = NULL, lease_until = NULL, \
-                       unique_key = NULL, error_kind = 'killed_worker', error_message = ?, finished_at = ? WHERE id = ?";
-            db::execute(txn, sql, [lost.into(), message.clone().into(), now.into(), job_id.into()]).await?;
-            let type_name: String = row.try_get("", "type")?;
-            let payload: String = row.try_get("", "payload")?;
-            let job = Job::from_row(&type_name, &payload)?;
-            on_parked(txn, &LeaseFailure { job, job_id, message }).await?;
+/// Gives jobs whose worker vanished back to the queue, or parks them after [`MAX_LOST_LEASES`]; what a parked job was for has
+/// to fail in the same transaction. Returns how many leases had run out, and the parked jobs.
+pub async fn rescue(txn: &impl ConnectionTrait, clock: &Clock) -> Result<(usize, Vec<Parked>), DbErr> {
+    let now = db::now(txn, clock).await?;
+    let sql = format!(
+        "SELECT id, type, payload, lost_leases FROM jobs WHERE status = 'running' AND lease_until < ? \
+         ORDER BY lease_until LIMIT {BATCH}{}",
+        skip_locked(txn)
+    );
+    let rows = db::query(txn, &sql, [now.into()]).await?;
+    let mut parked = Vec::new();
+    for row in &rows {
+        let job_id: i64 = row.try_get("", "id")?;
+        let lost: i32 = row.try_get::<i32>("", "lost_leases")? + 1;
+        if lost < MAX_LOST_LEASES {
+            let sql = "UPDATE jobs SET status = 'pending', lost_leases = ?, lease_token = NULL, lease_until = NULL, \
+                       worker = NULL WHERE id = ?";
+            db::execute(txn, sql, [lost.into(), job_id.into()]).await?;
+            continue;
         }
-        Ok(rows.len())
-    })
-    .await
+        let message = format!("its worker vanished {lost} times while running it");
+        let sql = "UPDATE jobs SET status = 'failed', lost_leases = ?, lease_token = NULL, lease_until = NULL, \
+                   unique_key = NULL, error_kind = 'killed_worker', error_message = ?, finished_at = ? WHERE id = ?";
+        db::execute(txn, sql, [lost.into(), message.clone().into(), now.into(), job_id.into()]).await?;
+        let type_name: String = row.try_get("", "type")?;
+        let payload: String = row.try_get("", "payload")?;
+        parked.push(Parked { job: Job::from_row(&type_name, &payload)?, message });
+    }
+    Ok((rows.len(), parked))
 }

@@ -35,7 +35,7 @@ pub async fn save(
     agreed: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<Outcome, SessionError> {
-    db::write(db, async |txn| {
+    db::write_txn!(db, |txn| {
         let Some(active) = find_active(txn, user_id, now).await? else {
             return Ok(Outcome::NothingThere);
         };
@@ -48,7 +48,6 @@ pub async fn save(
         mark_saved(txn, active.id, now).await?;
         Ok(Outcome::Done(active))
     })
-    .await
 }
 
 /// Makes a saved session the active one. A non-empty active session is saved first, by the rule of ten; the resumed one
@@ -60,7 +59,7 @@ pub async fn resume(
     agreed: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<Outcome, SessionError> {
-    db::write(db, async |txn| {
+    db::write_txn!(db, |txn| {
         let chosen = load_owned(txn, user_id, uuid, now).await?;
         if chosen.status == Status::Active {
             return Ok(Outcome::Done(chosen));
@@ -82,19 +81,17 @@ pub async fn resume(
         db::execute(txn, sql, [user_id.into(), now.into(), (now + LIFETIME).into(), chosen.id.into()]).await?;
         Ok(Outcome::Done(chosen))
     })
-    .await
 }
 
 /// Ends the active session and everything under way in it.
 pub async fn purge(db: &DatabaseConnection, user_id: i64, now: DateTime<Utc>) -> Result<Outcome, SessionError> {
-    db::write(db, async |txn| {
+    db::write_txn!(db, |txn| {
         let Some(active) = find_active(txn, user_id, now).await? else {
             return Ok(Outcome::NothingThere);
         };
         end(txn, active.id, Status::Deleted, now).await?;
         Ok(Outcome::Done(active))
     })
-    .await
 }
 
 /// Deletes one of the user's sessions, active or saved.
@@ -104,12 +101,11 @@ pub async fn delete(
     uuid: &str,
     now: DateTime<Utc>,
 ) -> Result<Outcome, SessionError> {
-    db::write(db, async |txn| {
+    db::write_txn!(db, |txn| {
         let session = load_owned(txn, user_id, uuid, now).await?;
         end(txn, session.id, Status::Deleted, now).await?;
         Ok(Outcome::Done(session))
     })
-    .await
 }
 
 /// Ends the active sessions whose time is over; returns how many.
@@ -121,11 +117,10 @@ pub async fn expire_due(db: &DatabaseConnection, now: DateTime<Utc>) -> Result<u
         .all(db)
         .await?;
     for session in &due {
-        db::write(db, async |txn| {
+        db::write_txn!(db, |txn| {
             let still_due = Entity::find_by_id(session.id).one(txn).await?.is_some_and(|s| s.has_expired(now));
             if still_due { end(txn, session.id, Status::Expired, now).await } else { Ok(()) }
-        })
-        .await?;
+        })?;
     }
     Ok(due.len())
 }
