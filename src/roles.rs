@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 pub mod analysis;
 pub mod internal_api;
 pub mod readiness;
+pub mod twitch_proxy;
 pub mod worker;
 
 /// One role of the system.

@@ -93,6 +93,7 @@ impl MacKeys {
 }
 
 /// What the roles show each other. The first one is shown; while secrets rotate, those derived from all of them are accepted.
+#[derive(Clone)]
 pub struct InternalToken {
     shown: SecretString,
     accepted: Vec<SecretString>,

@@ -4,14 +4,24 @@
 //! Twitch: it holds the rate limit, the tokens and the caches. A process that runs the `twitch-proxy` role has the gate itself;
 //! any other asks that role over HTTP. Both give the same answers and the same [`TwitchError`]s.
 
+mod answer;
+mod answer_cache;
 mod client;
 mod error;
 mod gate;
+mod helix;
+mod oauth;
+mod proxy;
+mod rate_limit;
+mod token_rows;
+mod tokens;
 mod types;
 
-pub use client::{ProxyClient, TwitchClient};
+pub use client::TwitchClient;
 pub use error::TwitchError;
-pub use gate::Gate;
+pub use gate::{Gate, GateAnswer, Identity};
+pub use helix::{Query, RateHeaders, Route};
+pub use proxy::ProxyClient;
 pub use types::{BadTwitchUserId, Channel, Chatter, ChattersPage, Profile, Profiles, SignedIn, Stream, TwitchUserId};
 
 /// What a person must grant when signing in: read who is in a chat, and which channels they moderate.
