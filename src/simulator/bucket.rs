@@ -32,10 +32,7 @@ const MICROSECONDS_A_MINUTE: i64 = 60_000_000;
 
 impl Bucket {
     pub(super) fn full(rate: Rate, now: DateTime<Utc>) -> Self {
-        Self {
-            millionths: i64::from(rate.bucket_size) * POINT,
-            as_of: now,
-        }
+        Self { millionths: i64::from(rate.bucket_size) * POINT, as_of: now }
     }
 
     /// Takes one point; `Err` if there is none. Both tell what the bucket holds afterwards.
@@ -78,10 +75,7 @@ impl Bucket {
 mod tests {
     use super::*;
 
-    const RATE: Rate = Rate {
-        refill_per_minute: 600,
-        bucket_size: 800,
-    };
+    const RATE: Rate = Rate { refill_per_minute: 600, bucket_size: 800 };
 
     fn at(millis: i64) -> DateTime<Utc> {
         DateTime::from_timestamp_millis(1_800_000_000_000 + millis).unwrap()

@@ -43,11 +43,7 @@ pub(super) struct CallLog {
 
 impl CallLog {
     pub(super) fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            calls: VecDeque::new(),
-            last: 0,
-        }
+        Self { started: Instant::now(), calls: VecDeque::new(), last: 0 }
     }
 
     /// Writes down a call that has just arrived; its number is for [`CallLog::amend`].

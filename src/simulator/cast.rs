@@ -169,11 +169,7 @@ fn open(world: &World, channel: &Channel) -> Option<u32> {
     world.add_living_crowd_to(number, channel.present);
     if let Some((minutes, title, game, language)) = channel.live {
         let live = world.live_since(minutes, title, game, language);
-        let stay = Stay {
-            number,
-            from: live.started_at - TimeDelta::minutes(10),
-            until: DateTime::<Utc>::MAX_UTC,
-        };
+        let stay = Stay { number, from: live.started_at - TimeDelta::minutes(10), until: DateTime::<Utc>::MAX_UTC };
         world.add_stays(number, [stay]);
         world.set_live(channel.name, Some(live)).ok()?;
     }

@@ -59,11 +59,7 @@ impl Shuffle {
             rounds: [0, 1, 2].map(|round| {
                 let bits = dice.roll(&[round]);
                 let factor = low_bits(bits) | 1;
-                Round {
-                    factor,
-                    inverse: inverse_of_odd(factor),
-                    offset: low_bits(bits >> 32),
-                }
+                Round { factor, inverse: inverse_of_odd(factor), offset: low_bits(bits >> 32) }
             }),
         }
     }
@@ -89,9 +85,7 @@ fn low_bits(bits: u64) -> u32 {
 
 /// The number that multiplied with the odd `factor` gives 1 (mod 2^32), by Newton's iteration.
 fn inverse_of_odd(factor: u32) -> u32 {
-    (0..5).fold(factor, |guess, _| {
-        guess.wrapping_mul(2u32.wrapping_sub(factor.wrapping_mul(guess)))
-    })
+    (0..5).fold(factor, |guess, _| guess.wrapping_mul(2u32.wrapping_sub(factor.wrapping_mul(guess))))
 }
 
 #[cfg(test)]

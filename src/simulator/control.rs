@@ -143,9 +143,8 @@ async fn order(desk: Data<Desk>, request: HttpRequest, order: web::Path<String>,
         return HttpResponse::Forbidden().json(json!({ "error": "the form was on another site" }));
     }
     let content_type = request.headers().get(header::CONTENT_TYPE);
-    let is_json = content_type
-        .and_then(|kind| kind.to_str().ok())
-        .is_some_and(|kind| kind.starts_with("application/json"));
+    let is_json =
+        content_type.and_then(|kind| kind.to_str().ok()).is_some_and(|kind| kind.starts_with("application/json"));
     let fields = if is_json { json_fields(&body) } else { Ok(Fields::parse(&body)) };
     // A room of 200,000 takes a moment; nothing else of this worker should wait for it.
     let world = desk.world.clone();
@@ -176,7 +175,9 @@ fn back(kind: &str, message: &str) -> HttpResponse {
 
 /// Browsers name the site a form was on; scripts name none.
 fn is_from_here(request: &HttpRequest) -> bool {
-    let Some(origin) = request.headers().get(header::ORIGIN) else { return true };
+    let Some(origin) = request.headers().get(header::ORIGIN) else {
+        return true;
+    };
     let host = request.connection_info().host().to_owned();
     let origin = origin.to_str().unwrap_or_default();
     origin.split_once("://").is_some_and(|(_, from)| from == host)

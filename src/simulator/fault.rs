@@ -117,7 +117,9 @@ impl Fault {
             "duplicate-chatters" => Self::DuplicateChatters,
             "no-rate-headers" => Self::NoRateHeaders,
             "malformed-reset" => Self::MalformedReset,
-            other => return Err(super::Error::Invalid(format!("there is no fault {other:?}"))),
+            other => {
+                return Err(super::Error::Invalid(format!("there is no fault {other:?}")));
+            }
         })
     }
 }

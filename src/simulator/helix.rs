@@ -23,10 +23,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/users", web::get().to(|desk, request| serve(desk, request, Route::Users)))
         .route("/chat/chatters", web::get().to(|desk, request| serve(desk, request, Route::Chatters)))
-        .route(
-            "/moderation/channels",
-            web::get().to(|desk, request| serve(desk, request, Route::ModeratedChannels)),
-        )
+        .route("/moderation/channels", web::get().to(|desk, request| serve(desk, request, Route::ModeratedChannels)))
         .route("/streams", web::get().to(|desk, request| serve(desk, request, Route::Streams)))
         .route("/channels/followers", web::get().to(|desk, request| serve(desk, request, Route::Followers)))
         .default_service(web::to(async || HttpResponse::NotFound().json(problem(404, ""))));
@@ -69,9 +66,7 @@ async fn serve(desk: Data<Desk>, request: HttpRequest, route: Route) -> HttpResp
     let (level, outcome) = admitted(&desk, &request, route, &visit);
     let answer = match outcome {
         Ok(body) => Answer { status: 200, body: body.to_string(), level },
-        Err(Refusal { status, message }) => {
-            Answer { status, body: problem(status, &message).to_string(), level }
-        }
+        Err(Refusal { status, message }) => Answer { status, body: problem(status, &message).to_string(), level },
     };
     desk.send(&visit, answer)
 }
@@ -90,7 +85,9 @@ fn admitted(
     desk.world.amend_call(visit.number, |call| call.bucket = Some(fare.bucket.clone()));
     let level = match desk.world.take_point(&fare.bucket) {
         Ok(level) => level,
-        Err(level) => return (Some(level), Err(Refusal::new(429, "Request limit exceeded"))),
+        Err(level) => {
+            return (Some(level), Err(Refusal::new(429, "Request limit exceeded")));
+        }
     };
     if let Some((level, refusal)) = ordered_refusal(&visit.faults, level, desk) {
         return (level, Err(refusal));

@@ -117,12 +117,7 @@ impl Ledger {
         now: DateTime<Utc>,
     ) -> Tokens {
         self.last_grant += 1;
-        let grant = Grant {
-            client_id: client_id.to_owned(),
-            user,
-            scopes,
-            access: VecDeque::new(),
-        };
+        let grant = Grant { client_id: client_id.to_owned(), user, scopes, access: VecDeque::new() };
         self.grants.insert(self.last_grant, grant);
         self.issue(self.last_grant, lifetime, now)
     }
@@ -137,12 +132,7 @@ impl Ledger {
             grant: 0,
         };
         self.access.insert(access_token.clone(), access);
-        Tokens {
-            access_token,
-            refresh_token: None,
-            scopes: Vec::new(),
-            expires_in: APP_TOKEN_LIFETIME,
-        }
+        Tokens { access_token, refresh_token: None, scopes: Vec::new(), expires_in: APP_TOKEN_LIFETIME }
     }
 
     /// Exchanges a refresh token for a new pair; the old refresh token is dead afterwards.
@@ -182,12 +172,7 @@ impl Ledger {
             }
         }
         self.refresh.insert(refresh_token.clone(), number);
-        Tokens {
-            access_token,
-            refresh_token: Some(refresh_token),
-            scopes,
-            expires_in: lifetime,
-        }
+        Tokens { access_token, refresh_token: Some(refresh_token), scopes, expires_in: lifetime }
     }
 
     /// The token's rights, while it is valid.
@@ -285,7 +270,7 @@ mod tests {
     #[test]
     fn a_code_works_once_for_its_client_and_redirect_within_ten_minutes() {
         let mut ledger = Ledger::default();
-        let mut issue = |ledger: &mut Ledger| ledger.issue_code("demo", "http://localhost/", 1, vec![], now());
+        let issue = |ledger: &mut Ledger| ledger.issue_code("demo", "http://localhost/", 1, vec![], now());
         let code = issue(&mut ledger);
         let other = ledger.redeem(&code, "demo", "http://localhost/b", HOUR, now());
         assert_eq!(other.err(), Some(CodeRefusal::OtherRedirect));

@@ -7,48 +7,75 @@ use super::chance::{Dice, Shuffle};
 
 /// Words in French and English, 3 to 8 letters, none ending in `x` (that ending belongs to the made-up words).
 const WORDS: [&str; 240] = [
-    "lune", "nuage", "renard", "loutre", "hibou", "mistral", "cerise", "velours", "orage", "papillon", "biscuit", "tonnerre",
-    "galet", "fougere", "citron", "ardoise", "lanterne", "marmotte", "pirate", "sorbet", "tulipe", "violon", "zephyr", "brume",
-    "castor", "dragon", "ecureuil", "falaise", "girafe", "herisson", "iris", "jonquil", "koala", "lagune", "mangue", "noisette",
-    "olive", "pepite", "quartier", "riviere", "sapin", "tortue", "vanille", "wagon", "yaourt", "zinc", "abricot", "baleine",
-    "cactus", "dauphin", "etoile", "flocon", "grenade", "horizon", "indigo", "jardin", "kayak", "licorne", "moulin", "navire",
-    "ombre", "prairie", "raisin", "sentier", "tambour", "univers", "voyage", "aurore", "beignet", "cascade", "digue", "encrier",
-    "ferme", "goupil", "harpe", "ivoire", "jumelle", "kermesse", "loupiote", "muscade", "nacelle", "oreille", "pavot", "ruelle",
-    "sardine", "toupie", "verger", "baguette", "camembr", "croute", "mouette", "ananas", "bouclier", "cabane", "domino", "epice",
-    "petit", "grand", "vermeil", "jolie", "calme", "drole", "sage", "noir", "bleu", "vert", "rouge", "blanc",
-    "rapide", "tendre", "brave", "douce", "fier", "vif", "gourmand", "perdu", "salade", "caramel", "cannelle", "praline",
+    "lune", "nuage", "renard", "loutre", "hibou", "mistral", "cerise", "velours", "orage", "papillon", "biscuit",
+    "tonnerre", "galet", "fougere", "citron", "ardoise", "lanterne", "marmotte", "pirate", "sorbet", "tulipe",
+    "violon", "zephyr", "brume", "castor", "dragon", "ecureuil", "falaise", "girafe", "herisson", "iris", "jonquil",
+    "koala", "lagune", "mangue", "noisette", "olive", "pepite", "quartier", "riviere", "sapin", "tortue", "vanille",
+    "wagon", "yaourt", "zinc", "abricot", "baleine", "cactus", "dauphin", "etoile", "flocon", "grenade", "horizon",
+    "indigo", "jardin", "kayak", "licorne", "moulin", "navire", "ombre", "prairie", "raisin", "sentier", "tambour",
+    "univers", "voyage", "aurore", "beignet", "cascade", "digue", "encrier", "ferme", "goupil", "harpe", "ivoire",
+    "jumelle", "kermesse", "loupiote", "muscade", "nacelle", "oreille", "pavot", "ruelle", "sardine", "toupie",
+    "verger", "baguette", "camembr", "croute", "mouette", "ananas", "bouclier", "cabane", "domino", "epice", "petit",
+    "grand", "vermeil", "jolie", "calme", "drole", "sage", "noir", "bleu", "vert", "rouge", "blanc", "rapide",
+    "tendre", "brave", "douce", "fier", "vif", "gourmand", "perdu", "salade", "caramel", "cannelle", "praline",
     "shadow", "pixel", "night", "silent", "frost", "ember", "storm", "raven", "falcon", "tiger", "panda", "otter",
     "badger", "cobra", "wolf", "hawk", "maple", "cedar", "river", "stone", "copper", "silver", "golden", "crimson",
     "velvet", "cosmic", "lunar", "solar", "nova", "comet", "orbit", "rocket", "laser", "turbo", "glitch", "vector",
-    "cipher", "byte", "arcade", "joystick", "quest", "rogue", "knight", "wizard", "goblin", "troll", "paladin", "ranger",
-    "hunter", "sniper", "captain", "sailor", "farmer", "baker", "miner", "tinker", "drummer", "singer", "dancer", "jester",
-    "pancake", "waffle", "muffin", "cookie", "pickle", "noodle", "dumpling", "nacho", "pretzel", "bagel", "mango", "peach",
-    "lemon", "ginger", "pepper", "basil", "mint", "clover", "willow", "daisy", "poppy", "fern", "moss", "coral",
-    "pebble", "canyon", "summit", "valley", "harbor", "island", "lagoon", "tundra", "desert", "meadow", "forest", "glacier",
-    "happy", "sleepy", "lucky", "sneaky", "grumpy", "fuzzy", "spicy", "salty", "mighty", "tiny", "wild", "brisk",
-    "quiet", "loud", "electric", "magnetic", "plastic", "retro", "vintage", "neon", "hollow", "broken", "frozen", "burning",
+    "cipher", "byte", "arcade", "joystick", "quest", "rogue", "knight", "wizard", "goblin", "troll", "paladin",
+    "ranger", "hunter", "sniper", "captain", "sailor", "farmer", "baker", "miner", "tinker", "drummer", "singer",
+    "dancer", "jester", "pancake", "waffle", "muffin", "cookie", "pickle", "noodle", "dumpling", "nacho", "pretzel",
+    "bagel", "mango", "peach", "lemon", "ginger", "pepper", "basil", "mint", "clover", "willow", "daisy", "poppy",
+    "fern", "moss", "coral", "pebble", "canyon", "summit", "valley", "harbor", "island", "lagoon", "tundra", "desert",
+    "meadow", "forest", "glacier", "happy", "sleepy", "lucky", "sneaky", "grumpy", "fuzzy", "spicy", "salty", "mighty",
+    "tiny", "wild", "brisk", "quiet", "loud", "electric", "magnetic", "plastic", "retro", "vintage", "neon", "hollow",
+    "broken", "frozen", "burning",
 ];
-const PREFIXES: [&str; 12] = [
-    "le_", "la_", "its_", "mr_", "im_", "xx_", "the_", "lord_", "miss_", "not_", "real_", "un_",
-];
-const SUFFIXES: [&str; 12] = [
-    "_tv", "tv", "ttv", "_ttv", "_off", "_fr", "fr", "gg", "yt", "_live", "_qc", "hd",
-];
+const PREFIXES: [&str; 12] =
+    ["le_", "la_", "its_", "mr_", "im_", "xx_", "the_", "lord_", "miss_", "not_", "real_", "un_"];
+const SUFFIXES: [&str; 12] = ["_tv", "tv", "ttv", "_ttv", "_off", "_fr", "fr", "gg", "yt", "_live", "_qc", "hd"];
 /// Two letters each, so that made-up words decode in one way only.
 const SYLLABLES: [&str; 40] = [
-    "ba", "be", "bo", "da", "di", "do", "fa", "fi", "ga", "gu", "ka", "ke", "ki", "ko", "la", "le", "li", "lo", "ma", "mi", "mo",
-    "na", "ne", "ni", "no", "ra", "re", "ri", "ro", "sa", "se", "ta", "ti", "to", "va", "vi", "vo", "za", "ze", "zo",
+    "ba", "be", "bo", "da", "di", "do", "fa", "fi", "ga", "gu", "ka", "ke", "ki", "ko", "la", "le", "li", "lo", "ma",
+    "mi", "mo", "na", "ne", "ni", "no", "ra", "re", "ri", "ro", "sa", "se", "ta", "ti", "to", "va", "vi", "vo", "za",
+    "ze", "zo",
 ];
 /// Letters of display names in other scripts, and the Latin spelling their owners' logins start with.
 const SCRIPTS: [[(&str, &str); 10]; 3] = [
     [
-        ("か", "ka"), ("な", "na"), ("み", "mi"), ("ゆ", "yu"), ("き", "ki"), ("は", "ha"), ("る", "ru"), ("そ", "so"), ("ら", "ra"), ("の", "no"),
+        ("か", "ka"),
+        ("な", "na"),
+        ("み", "mi"),
+        ("ゆ", "yu"),
+        ("き", "ki"),
+        ("は", "ha"),
+        ("る", "ru"),
+        ("そ", "so"),
+        ("ら", "ra"),
+        ("の", "no"),
     ],
     [
-        ("하", "ha"), ("나", "na"), ("민", "min"), ("서", "seo"), ("지", "ji"), ("우", "u"), ("별", "byeol"), ("달", "dal"), ("소", "so"), ("라", "ra"),
+        ("하", "ha"),
+        ("나", "na"),
+        ("민", "min"),
+        ("서", "seo"),
+        ("지", "ji"),
+        ("우", "u"),
+        ("별", "byeol"),
+        ("달", "dal"),
+        ("소", "so"),
+        ("라", "ra"),
     ],
     [
-        ("小", "xiao"), ("明", "ming"), ("月", "yue"), ("风", "feng"), ("雨", "yu"), ("星", "xing"), ("海", "hai"), ("林", "lin"), ("云", "yun"), ("山", "shan"),
+        ("小", "xiao"),
+        ("明", "ming"),
+        ("月", "yue"),
+        ("风", "feng"),
+        ("雨", "yu"),
+        ("星", "xing"),
+        ("海", "hai"),
+        ("林", "lin"),
+        ("云", "yun"),
+        ("山", "shan"),
     ],
 ];
 
@@ -110,10 +137,7 @@ pub struct Name {
 impl Name {
     /// A name whose display name is the login.
     pub fn plain(login: &str) -> Self {
-        Self {
-            login: login.to_ascii_lowercase(),
-            display_name: login.to_owned(),
-        }
+        Self { login: login.to_ascii_lowercase(), display_name: login.to_owned() }
     }
 }
 
@@ -162,9 +186,8 @@ enum Part {
 fn parts(rule: Rule, index: u64) -> Vec<Part> {
     use Part::{Digits, Localized, Text};
     let pair = |index: u64| [Text(word(index / WORD_COUNT)), Text(word(index % WORD_COUNT))];
-    let made_up = |index: u64, length: u32| {
-        (0..length).map(move |place| Text(SYLLABLES[at(index / 40u64.pow(place), 40)]))
-    };
+    let made_up =
+        |index: u64, length: u32| (0..length).map(move |place| Text(SYLLABLES[at(index / 40u64.pow(place), 40)]));
     let with = |index: u64, tail: Vec<Part>| pair(index).into_iter().chain(tail).collect();
     let lined = |index: u64, tail: Vec<Part>| {
         let [one, two] = pair(index);
@@ -188,9 +211,7 @@ fn parts(rule: Rule, index: u64) -> Vec<Part> {
         Rule::Suffix => with(index / 12, vec![Text(SUFFIXES[at(index, 12)])]),
         Rule::MadeUp => made_up(index, 3).chain([Text("x")]).collect(),
         Rule::MadeUp1Digit => made_up(index / 9, 3).chain([Digits(1 + index % 9)]).collect(),
-        Rule::MadeUp2Digits => {
-            made_up(index / 90, 2).chain([Text("x"), Digits(10 + index % 90)]).collect()
-        }
+        Rule::MadeUp2Digits => made_up(index / 90, 2).chain([Text("x"), Digits(10 + index % 90)]).collect(),
         Rule::PairLineYear => with(index / 43, vec![Text("_"), Digits(1_970 + index % 43)]),
         Rule::Script => {
             let letters = index / 900;

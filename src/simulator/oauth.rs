@@ -32,11 +32,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 type Refusal = (u16, &'static str);
 
 fn refused((status, message): Refusal) -> Answer {
-    Answer {
-        status,
-        body: json!({ "status": status, "message": message }).to_string(),
-        level: None,
-    }
+    Answer { status, body: json!({ "status": status, "message": message }).to_string(), level: None }
 }
 
 fn accepted(body: String) -> Answer {

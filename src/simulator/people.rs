@@ -142,9 +142,10 @@ impl Crowd {
 
     /// An account with this id, or the next one nobody of the crowd has.
     pub(super) fn invent_with_id(&self, name: Name, from_id: i64) -> Person {
-        let id = (from_id..)
-            .find(|id| self.number_of(*id).is_none())
-            .unwrap_or(from_id);
+        let mut id = from_id;
+        while self.number_of(id).is_some() {
+            id += 1;
+        }
         let at = self.calendar.instant_of(id).unwrap_or_default();
         let taste = self.taste.roll(&[id.unsigned_abs(), 5]);
         Person {

@@ -92,12 +92,7 @@ impl Room {
 
     pub(super) fn add_crowd(&mut self, members: Vec<Member>, rhythm: Rhythm, from: DateTime<Utc>) {
         self.snapshot = None;
-        self.crowds.push(Crowd {
-            members: members.into(),
-            rhythm,
-            from,
-            until: DateTime::<Utc>::MAX_UTC,
-        });
+        self.crowds.push(Crowd { members: members.into(), rhythm, from, until: DateTime::<Utc>::MAX_UTC });
     }
 
     pub(super) fn add_stays(&mut self, stays: impl IntoIterator<Item = Stay>) {
@@ -204,11 +199,7 @@ impl Room {
             return Arc::clone(&snapshot.list);
         }
         let list: List = self.list_at(now).into();
-        self.snapshot = Some(Snapshot {
-            list: Arc::clone(&list),
-            from: now,
-            until: self.next_change(now),
-        });
+        self.snapshot = Some(Snapshot { list: Arc::clone(&list), from: now, until: self.next_change(now) });
         list
     }
 

@@ -5,6 +5,7 @@ use std::{net::TcpListener, time::Duration};
 use actix_web::{
     App, HttpRequest, HttpResponse, HttpServer,
     body::SizedStream,
+    dev::Server,
     http::{StatusCode, header},
     web,
 };
@@ -38,12 +39,20 @@ pub(super) struct Answer {
 pub(super) struct Visit {
     pub(super) number: u64,
     pub(super) faults: Faults,
+    content_type: &'static str,
 }
 
 /// Serves the simulator on `listener` until `stop` is cancelled.
 pub async fn run(world: World, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
+    // Apart, because only the running server may travel between threads, not what it is built from.
+    let server = start(world, listener, stop)?;
+    server.await?;
+    Ok(())
+}
+
+fn start(world: World, listener: TcpListener, stop: CancellationToken) -> std::io::Result<Server> {
     let desk = Desk { world, stop: stop.clone() };
-    HttpServer::new(move || {
+    let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::new(desk.clone()))
             .app_data(web::PayloadConfig::new(64 << 20))
@@ -57,9 +66,8 @@ pub async fn run(world: World, listener: TcpListener, stop: CancellationToken) -
     .shutdown_timeout(1)
     .shutdown_signal(stop.cancelled_owned())
     .listen(listener)?
-    .run()
-    .await?;
-    Ok(())
+    .run();
+    Ok(server)
 }
 
 impl Desk {
@@ -77,7 +85,12 @@ impl Desk {
             self.stop.cancelled().await;
             return Err(HttpResponse::ServiceUnavailable().finish());
         }
-        Ok(Visit { number, faults })
+        // id.twitch.tv names no charset, and there are clients that insist on that.
+        let content_type = match route {
+            Route::Authorize | Route::Token | Route::Validate | Route::Revoke => "application/json",
+            _ => "application/json; charset=utf-8",
+        };
+        Ok(Visit { number, faults, content_type })
     }
 
     /// Notes the status in the log and sends the answer, spoilt if that was ordered.
@@ -93,7 +106,7 @@ impl Desk {
             response.insert_header(("Ratelimit-Reset", reset));
         }
         if !answer.body.is_empty() {
-            response.content_type("application/json; charset=utf-8");
+            response.content_type(visit.content_type);
         }
         let mut body = answer.body;
         if visit.faults.has(Fault::InvalidJson) {

@@ -78,12 +78,9 @@ pub(super) fn plan(world: &World, order: &Wave, turn: u64) -> Vec<Guest> {
     // Nobody comes in before being created.
     let first = first.min(arrival - within - TimeDelta::minutes(1));
     let calendar = world.crowd().calendar();
-    let ids = ids(
-        calendar.id_at(first),
-        calendar.id_at(first + within),
-        order,
-        |bound, parts| dice.below(bound, &[&[turn], parts].concat()),
-    );
+    let ids = ids(calendar.id_at(first), calendar.id_at(first + within), order, |bound, parts| {
+        dice.below(bound, &[&[turn], parts].concat())
+    });
     let mut taken = HashSet::new();
     let mut attempt = turn << 32;
     let mut free_name = || {
@@ -148,7 +145,7 @@ mod tests {
         let world = World::new(Options { clock: clock.clone(), ..Options::default() });
         let before = world.chatters_at("petit_four_tv", now).unwrap();
         let mut order = Wave::new("petit_four_tv", 300);
-        order.delay = Duration::from_secs(60);
+        order.delay = Duration::from_mins(1);
         let report = world.start_wave(&order).unwrap();
         assert_eq!(world.chatters_at("petit_four_tv", now).unwrap(), before);
 

@@ -6,10 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::Fields;
-use crate::simulator::{
-    Error, Fault, Live, PlannedFault, Rate, Route, World,
-    wave::Wave,
-};
+use crate::simulator::{Error, Fault, Live, PlannedFault, Rate, Route, World, wave::Wave};
 
 /// What was done, in a sentence, and what a script may want to know beyond that.
 pub(super) struct Outcome {
@@ -52,7 +49,9 @@ fn text<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, Error> {
 }
 
 fn number<T: FromStr>(fields: &Fields, name: &str) -> Result<Option<T>, Error> {
-    let Some(value) = fields.first(name) else { return Ok(None) };
+    let Some(value) = fields.first(name) else {
+        return Ok(None);
+    };
     let parsed = value.trim().parse().ok();
     parsed.map(Some).ok_or_else(|| Error::Invalid(format!("{name}: {value:?} is no number that fits")))
 }
@@ -62,7 +61,9 @@ fn required<T: FromStr>(fields: &Fields, name: &str) -> Result<T, Error> {
 }
 
 pub(super) fn instant_in(fields: &Fields, name: &str) -> Result<Option<DateTime<Utc>>, Error> {
-    let Some(value) = fields.first(name) else { return Ok(None) };
+    let Some(value) = fields.first(name) else {
+        return Ok(None);
+    };
     let parsed = value.trim().parse().ok();
     parsed.map(Some).ok_or_else(|| Error::Invalid(format!("{name}: {value:?} is no RFC 3339 instant")))
 }
@@ -101,7 +102,9 @@ fn move_chatters(world: &World, fields: &Fields) -> Result<Outcome, Error> {
     let joins = match text(fields, "action")? {
         "join" => true,
         "leave" => false,
-        other => return Err(Error::Invalid(format!("action: {other:?} is neither join nor leave"))),
+        other => {
+            return Err(Error::Invalid(format!("action: {other:?} is neither join nor leave")));
+        }
     };
     world.move_chatters(channel, &logins, joins)?;
     let verb = if joins { "joined" } else { "left" };

@@ -50,7 +50,9 @@ impl Call<'_> {
     }
 
     fn first(&self, default: usize, most: usize) -> Result<usize, Refusal> {
-        let Some(value) = self.query.first("first") else { return Ok(default) };
+        let Some(value) = self.query.first("first") else {
+            return Ok(default);
+        };
         match value.parse::<usize>() {
             Ok(0) => Err(Refusal::malformed("first", "the value must be greater than or equal to 1")),
             Ok(first) if first > most => {

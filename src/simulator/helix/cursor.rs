@@ -11,7 +11,9 @@ pub(super) fn write(route: &str, subject: i64, position: (u64, u32)) -> String {
 
 /// The position in a cursor of the same list; none without a cursor.
 pub(super) fn read(cursor: Option<&str>, route: &str, subject: i64) -> Result<Option<(u64, u32)>, Refusal> {
-    let Some(cursor) = cursor else { return Ok(None) };
+    let Some(cursor) = cursor else {
+        return Ok(None);
+    };
     let position = || {
         let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
         let rest = text.strip_prefix(&format!("{route}/{subject}/"))?;

@@ -214,11 +214,7 @@ impl World {
             account_ids.push(self.id_of(number));
             stays.push(room::Stay { number, from: guest.from, until: guest.until });
         }
-        let report = WaveReport {
-            channel: order.channel.clone(),
-            arrives_at: order.arrival(self.now()),
-            account_ids,
-        };
+        let report = WaveReport { channel: order.channel.clone(), arrives_at: order.arrival(self.now()), account_ids };
         self.with_room(room, |room| room.add_stays(stays));
         self.state().waves.push(report.clone());
         Ok(report)

@@ -50,7 +50,9 @@ impl World {
     }
 
     pub(in crate::simulator) fn allows_redirect(&self, uri: &str) -> bool {
-        let Ok(parsed) = url::Url::parse(uri) else { return false };
+        let Ok(parsed) = url::Url::parse(uri) else {
+            return false;
+        };
         let local = matches!(parsed.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
         (local && matches!(parsed.scheme(), "http" | "https")) || self.state().redirect_uris.contains(uri)
     }
@@ -123,11 +125,7 @@ impl World {
             return Err(Refused::OtherClient);
         }
         let whose = access.user.map_or_else(|| "app".to_owned(), |user| self.id_of(user).to_string());
-        Ok(Fare {
-            user: access.user,
-            scopes: access.scopes,
-            bucket: format!("{client_id}:{whose}"),
-        })
+        Ok(Fare { user: access.user, scopes: access.scopes, bucket: format!("{client_id}:{whose}") })
     }
 
     /// Takes a point out of the caller's bucket.
