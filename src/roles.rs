@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+pub mod gateway;
+
 /// One role of the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
