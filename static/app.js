@@ -39,19 +39,20 @@
     if (!block) return;
     setTimeout(async () => {
       try {
-        const answer = await fetch(location.href, { credentials: 'same-origin' });
-        if (answer.redirected) { location.href = answer.url; return; }
+        const answer = await fetch(location.href, { credentials: 'same-origin', redirect: 'manual' });
+        if (answer.type === 'opaqueredirect') { location.reload(); return; }
         const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-        const fresh = page.getElementById(block.id);
-        if (answer.ok && !fresh) { location.reload(); return; }
+        const fresh = answer.ok && page.getElementById(block.id);
         // Somebody may be on a button of the block by keyboard: leave it alone this time.
         if (fresh && !block.contains(document.activeElement)) {
+          const open = fresh.querySelectorAll('details');
+          block.querySelectorAll('details').forEach((d, i) => { if (d.open && open[i]) open[i].open = true; });
           localTimes(fresh);
           block.replaceWith(fresh);
         }
       } catch { /* the next turn tries again */ }
       follow();
-    }, document.hidden ? 15000 : 3000);
+    }, document.hidden ? 15000 : block.dataset.live * 1000);
   };
   follow();
 })();

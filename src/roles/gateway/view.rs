@@ -162,6 +162,7 @@ impl Page {
         ]
     }
 
+    #[expect(clippy::unused_self, reason = "templates reach functions through the page")]
     fn asset(&self, name: &str) -> String {
         assets::url(name)
     }

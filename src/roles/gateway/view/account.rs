@@ -111,19 +111,18 @@ impl AccountHistory {
 
     /// The finding: "Seen in 5 of 7 captures, 3 logins since 2 Mar 2026."
     fn sentence(&self, l: Lang) -> String {
-        let (seen, all) = (l.n(self.seen_in()), l.captures(self.presence.len()));
-        let mut text = match l {
-            Lang::En => format!("Seen in {seen} of {all}"),
-            Lang::Fr => format!("Vu dans {seen} captures sur {}", l.n(self.presence.len())),
+        let (seen, all) = (self.seen_in(), self.presence.len());
+        let presence = match l {
+            Lang::En => format!("Seen in {} of {}", l.n(seen), l.captures(all)),
+            Lang::Fr => format!("Vu dans {} sur {}", l.captures(seen), l.n(all)),
         };
-        if let Some(first) = self.names.iter().map(|line| line.seen_at).min() {
-            let logins = l.count(self.login_count(), "login", "logins", "pseudo", "pseudos");
-            text.push_str(&match l {
-                Lang::En => format!(", {logins} since {}", l.date(first)),
-                Lang::Fr => format!(", {logins} depuis le {}", l.date(first)),
-            });
+        let Some(first) = self.names.iter().map(|line| line.seen_at).min() else {
+            return format!("{presence}.");
+        };
+        let logins = l.count(self.login_count(), "login", "logins", "pseudo", "pseudos");
+        match l {
+            Lang::En => format!("{presence}, {logins} since {}.", l.date(first)),
+            Lang::Fr => format!("{presence}, {logins} depuis le {}.", l.date(first)),
         }
-        text.push('.');
-        text
     }
 }

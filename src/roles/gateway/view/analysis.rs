@@ -242,7 +242,7 @@ impl Analysis {
             .collect()
     }
 
-    /// The channels in words: "lapinvert_live", "a and b", "all 12 channels".
+    /// The channels in words: `one_channel`, "a and b", "all 12 channels".
     fn scope(&self, l: Lang) -> String {
         let shown = self.shown_logins();
         match shown.len() {

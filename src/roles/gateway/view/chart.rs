@@ -103,10 +103,10 @@ impl BarChart {
     /// The same chart with its words: caption, note under it, finding and unit of the scale.
     #[must_use]
     pub fn with_words(mut self, caption: &str, note: String, finding: String, unit: &str) -> Self {
-        self.caption = caption.to_owned();
+        caption.clone_into(&mut self.caption);
         self.note = note;
         self.finding = finding;
-        self.unit = unit.to_owned();
+        unit.clone_into(&mut self.unit);
         self
     }
 

@@ -92,13 +92,13 @@ impl Act {
                 format!("{} will be gone for good, with the accounts seen in them.", l.captures(captures))
             }
             (Self::DeleteSession { captures, .. }, Lang::Fr) => {
-                format!("Pour de bon : {}, avec les comptes vus.", l.captures(captures))
+                format!("{} {} pour de bon, avec les comptes vus.", l.captures(captures), vanish(*captures))
             }
             (Self::PurgeActive { captures, accounts }, Lang::En) => {
                 format!("{} with {} will be gone for good.", l.captures(captures), l.accounts(accounts))
             }
             (Self::PurgeActive { captures, accounts }, Lang::Fr) => {
-                format!("Pour de bon : {}, avec {}.", l.captures(captures), l.accounts(accounts))
+                format!("{} avec {} {} pour de bon.", l.captures(captures), l.accounts(accounts), vanish(*captures))
             }
             (Self::SaveOverOldest { max, oldest }, Lang::En) => {
                 format!("You keep {max} sessions, the most. Saving this one erases “{oldest}”, the oldest.")
@@ -166,6 +166,11 @@ impl Act {
             Self::DeleteSession { .. } | Self::PurgeActive { .. } => l.t("Keep it", "La garder"),
         }
     }
+}
+
+/// The French verb for what goes.
+fn vanish(captures: u64) -> &'static str {
+    Lang::Fr.plural(captures, "", "", "disparaîtra", "disparaîtront")
 }
 
 fn resume_goes(active_captures: u64, oldest: Option<&str>, l: Lang) -> String {

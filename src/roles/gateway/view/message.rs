@@ -94,6 +94,9 @@ impl Message {
     }
 }
 
+/// Tone, title and text.
+type Words = (Tone, &'static str, &'static str);
+
 /// The known messages after a redirect, short enough to travel in a cookie or a query as [`Notice::as_str`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -173,7 +176,20 @@ impl Notice {
 
     /// The message in words.
     pub fn message(self, l: Lang) -> Message {
-        let (tone, title, text) = match self {
+        let words = self
+            .of_capture(l)
+            .or_else(|| self.of_session(l))
+            .unwrap_or_else(|| self.of_login(l));
+        Message {
+            tone: words.0,
+            title: words.1.to_owned(),
+            text: words.2.to_owned(),
+            link: None,
+        }
+    }
+
+    fn of_capture(self, l: Lang) -> Option<Words> {
+        let words = match self {
             Self::CaptureStarted => (
                 Tone::News,
                 l.t("Capture started.", "Capture lancée."),
@@ -198,6 +214,29 @@ impl Notice {
                     "Rien d’incomplet n’a été gardé ; les précédentes sont intactes.",
                 ),
             ),
+            Self::ChannelsRefreshed => (
+                Tone::News,
+                l.t("Channel list up to date.", "Liste des chaînes à jour."),
+                "",
+            ),
+            Self::ChannelsUnread => (
+                Tone::Failure,
+                l.t(
+                    "Twitch did not give the channel list.",
+                    "Twitch n’a pas donné la liste des chaînes.",
+                ),
+                l.t(
+                    "The last known list is shown. Try again in a minute.",
+                    "La dernière liste connue est affichée. Réessayez dans une minute.",
+                ),
+            ),
+            _ => return None,
+        };
+        Some(words)
+    }
+
+    fn of_session(self, l: Lang) -> Option<Words> {
+        let words = match self {
             Self::SessionSaved => (Tone::News, l.t("Session saved.", "Session enregistrée."), ""),
             Self::SessionDeleted => (
                 Tone::News,
@@ -225,22 +264,13 @@ impl Notice {
                 l.t("The active session is empty.", "La session active est vide."),
                 l.t("Nothing was changed.", "Rien n’a été modifié."),
             ),
-            Self::ChannelsRefreshed => (
-                Tone::News,
-                l.t("Channel list up to date.", "Liste des chaînes à jour."),
-                "",
-            ),
-            Self::ChannelsUnread => (
-                Tone::Failure,
-                l.t(
-                    "Twitch did not give the channel list.",
-                    "Twitch n’a pas donné la liste des chaînes.",
-                ),
-                l.t(
-                    "The last known list is shown. Try again in a minute.",
-                    "La dernière liste connue est affichée. Réessayez dans une minute.",
-                ),
-            ),
+            _ => return None,
+        };
+        Some(words)
+    }
+
+    fn of_login(self, l: Lang) -> Words {
+        match self {
             Self::Disconnected => (
                 Tone::News,
                 l.t("Twitch disconnected.", "Compte Twitch déconnecté."),
@@ -258,7 +288,7 @@ impl Notice {
                     "Rien n’a été enregistré. Veuillez réessayer.",
                 ),
             ),
-            Self::LoginNeeded => (
+            _ => (
                 Tone::Caution,
                 l.t("Please sign in first.", "Connectez-vous d’abord."),
                 l.t(
@@ -266,12 +296,6 @@ impl Notice {
                     "Vous reviendrez à la page demandée.",
                 ),
             ),
-        };
-        Message {
-            tone,
-            title: title.to_owned(),
-            text: text.to_owned(),
-            link: None,
         }
     }
 }

@@ -27,11 +27,8 @@ fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
 /// The text a reader sees or hears, without tags.
 fn text(html: &str) -> String {
     let body = html.split_once("<body>").map_or(html, |(_, body)| body);
-    let mut text: String = body
-        .split('<')
-        .filter_map(|part| part.split_once('>'))
-        .map(|(_, text)| format!("{text} "))
-        .collect();
+    let parts = body.split('<').filter_map(|part| part.split_once('>'));
+    let mut text: String = parts.flat_map(|(_, text)| [text, " "]).collect();
     for tag in tags(html) {
         for name in ["aria-label", "placeholder", "data-done"] {
             text.push_str(attribute(tag, name).unwrap_or_default());
@@ -116,7 +113,7 @@ fn headings_begin_at_one_and_leave_no_level_out() {
             .map(|tag| tag.as_bytes()[1] - b'0')
             .collect();
         assert_eq!(
-            levels.iter().filter(|level| **level == 1).count(),
+            levels.iter().copied().filter(|level| *level == 1).count(),
             1,
             "{name}: {levels:?}"
         );
@@ -185,7 +182,7 @@ fn french_pages_speak_french() {
         " and ",
         " of ",
         " with ",
-        "Capture a",
+        "Capture a ",
         " capture of",
         "Cancel ",
         "Channels",
@@ -213,6 +210,9 @@ fn french_pages_speak_french() {
             for word in english {
                 assert!(!text.contains(word), "{name}: {word:?}");
             }
+            let words = text.split_whitespace();
+            let glued = |word: &&str| word.ends_with(':') && word.len() > 1 && !word.ends_with("\u{202f}:");
+            assert_eq!(words.clone().find(glued), None, "{name}: a colon without its space");
             for mark in [" :", " ;", " ?", " !", " %", "« ", " »", "'"] {
                 assert!(
                     !text.contains(mark),
