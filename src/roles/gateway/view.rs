@@ -14,6 +14,7 @@ mod dashboard;
 mod error;
 mod home;
 mod message;
+mod opened;
 #[cfg(test)]
 mod samples;
 mod sessions;

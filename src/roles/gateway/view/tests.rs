@@ -277,6 +277,8 @@ fn updating_can_be_stopped_and_started_without_losing_the_filter() {
 fn notices_and_themes_find_their_way_back_from_text() {
     for notice in Notice::ALL {
         assert_eq!(Notice::parse(notice.as_str()), Some(notice));
+        let same_words = |other: &Notice| other.message(Lang::En) == notice.message(Lang::En);
+        assert_eq!(Notice::ALL.into_iter().filter(same_words).count(), 1, "{notice:?}");
     }
     for theme in Theme::ALL {
         assert_eq!(Theme::parse(theme.as_str()), Some(theme));
