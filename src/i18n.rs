@@ -32,9 +32,7 @@ impl Lang {
     /// Reads a language tag such as `fr`, `fr-CA` or `EN`.
     pub fn parse(tag: &str) -> Option<Self> {
         let primary = tag.trim().split('-').next().unwrap_or_default();
-        Self::ALL
-            .into_iter()
-            .find(|lang| lang.as_str().eq_ignore_ascii_case(primary))
+        Self::ALL.into_iter().find(|lang| lang.as_str().eq_ignore_ascii_case(primary))
     }
 
     /// The language a browser asks for; English when it asks for neither.
@@ -43,12 +41,7 @@ impl Lang {
         for part in header.split(',') {
             let (tag, parameters) = part.split_once(';').unwrap_or((part, ""));
             let quality = match parameters.trim().strip_prefix("q=") {
-                Some(q) => q
-                    .trim()
-                    .parse::<f32>()
-                    .ok()
-                    .filter(|q| (0.0..=1.0).contains(q))
-                    .unwrap_or(0.0),
+                Some(q) => q.trim().parse::<f32>().ok().filter(|q| (0.0..=1.0).contains(q)).unwrap_or(0.0),
                 None => 1.0,
             };
             // Earlier entries win ties, as RFC 9110 leaves the order to us and browsers list the preferred one first.

@@ -34,11 +34,7 @@ static ASSETS: LazyLock<BTreeMap<String, Asset>> = LazyLock::new(|| {
             for byte in &file.metadata.sha256_hash()[..8] {
                 let _ = write!(hash, "{byte:02x}");
             }
-            let asset = Asset {
-                bytes: file.data,
-                mime: mime_of(&name),
-                hash,
-            };
+            let asset = Asset { bytes: file.data, mime: mime_of(&name), hash };
             Some((name.into_owned(), asset))
         })
         .collect()
@@ -73,31 +69,16 @@ pub fn serve(name: &str, request: &HttpRequest) -> Option<HttpResponse> {
     let asset = find(name)?;
     let etag = format!("\"{}\"", asset.hash);
     let is_pinned = request.query_string().strip_prefix("v=") == Some(asset.hash.as_str());
-    let caching = if is_pinned {
-        "public, max-age=31536000, immutable"
-    } else {
-        "public, no-cache"
-    };
-    let known = request
-        .headers()
-        .get(IF_NONE_MATCH)
-        .and_then(|value| value.to_str().ok());
+    let caching = if is_pinned { "public, max-age=31536000, immutable" } else { "public, no-cache" };
+    let known = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let is_known = known.is_some_and(|tags| tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag));
 
-    let mut answer = if is_known {
-        HttpResponse::NotModified()
-    } else {
-        HttpResponse::Ok()
-    };
-    answer
-        .insert_header((ETAG, etag))
-        .insert_header((CACHE_CONTROL, caching));
+    let mut answer = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    answer.insert_header((ETAG, etag)).insert_header((CACHE_CONTROL, caching));
     if is_known {
         return Some(answer.finish());
     }
-    answer
-        .insert_header((CONTENT_TYPE, asset.mime))
-        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    answer.insert_header((CONTENT_TYPE, asset.mime)).insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
     Some(match &asset.bytes {
         Cow::Borrowed(bytes) => answer.body(*bytes),
         Cow::Owned(bytes) => answer.body(bytes.clone()),

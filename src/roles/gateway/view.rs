@@ -114,16 +114,7 @@ impl Page {
     pub fn new(lang: Lang, path: impl Into<String>, csrf: impl Into<String>, now: DateTime<Utc>) -> Self {
         let path = path.into();
         let live = !path.split(['?', '&']).any(|part| part == "live=0");
-        Self {
-            lang,
-            theme: Theme::Auto,
-            path,
-            csrf: csrf.into(),
-            login: None,
-            message: None,
-            now,
-            live,
-        }
+        Self { lang, theme: Theme::Auto, path, csrf: csrf.into(), login: None, message: None, now, live }
     }
 
     /// The same page for somebody signed in.
@@ -181,18 +172,11 @@ impl Page {
     /// This page with `live=0` added or taken away.
     fn live_toggle(&self) -> String {
         let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
-        let mut parts: Vec<&str> = query
-            .split('&')
-            .filter(|part| !part.is_empty() && *part != "live=0")
-            .collect();
+        let mut parts: Vec<&str> = query.split('&').filter(|part| !part.is_empty() && *part != "live=0").collect();
         if self.live {
             parts.push("live=0");
         }
-        if parts.is_empty() {
-            path.to_owned()
-        } else {
-            format!("{path}?{}", parts.join("&"))
-        }
+        if parts.is_empty() { path.to_owned() } else { format!("{path}?{}", parts.join("&")) }
     }
 }
 

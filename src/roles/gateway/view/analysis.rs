@@ -229,17 +229,11 @@ impl Analysis {
 
     fn shown_channels(&self) -> Vec<&ChannelChip> {
         let all = !self.is_filtered();
-        self.channels
-            .iter()
-            .filter(|channel| all || channel.is_selected)
-            .collect()
+        self.channels.iter().filter(|channel| all || channel.is_selected).collect()
     }
 
     fn shown_logins(&self) -> Vec<&str> {
-        self.shown_channels()
-            .iter()
-            .map(|channel| channel.login.as_str())
-            .collect()
+        self.shown_channels().iter().map(|channel| channel.login.as_str()).collect()
     }
 
     /// The channels in words: `one_channel`, "a and b", "all 12 channels".
@@ -259,11 +253,7 @@ impl Analysis {
     fn chip_url(&self, chip: &ChannelChip) -> String {
         let toggled = |other: &&ChannelChip| other.is_selected != (other.broadcaster_id == chip.broadcaster_id);
         let picked: Vec<&ChannelChip> = self.channels.iter().filter(toggled).collect();
-        let picked = if picked.len() == self.channels.len() {
-            Vec::new()
-        } else {
-            picked
-        };
+        let picked = if picked.len() == self.channels.len() { Vec::new() } else { picked };
         with_query(&self.base(), &ids(&picked))
     }
 
@@ -303,15 +293,11 @@ impl Analysis {
     }
 
     fn latest(&self) -> Option<&CaptureLine> {
-        self.captures
-            .iter()
-            .find(|capture| capture.status == CaptureStatus::Complete)
+        self.captures.iter().find(|capture| capture.status == CaptureStatus::Complete)
     }
 
     fn is_running(&self) -> bool {
-        self.captures
-            .iter()
-            .any(|capture| capture.status == CaptureStatus::Running)
+        self.captures.iter().any(|capture| capture.status == CaptureStatus::Running)
             || self.summary.as_ref().is_some_and(Summary::is_reading)
     }
 
@@ -321,16 +307,9 @@ impl Analysis {
 }
 
 fn ids(channels: &[&ChannelChip]) -> Vec<String> {
-    channels
-        .iter()
-        .map(|channel| format!("broadcaster_id={}", channel.broadcaster_id))
-        .collect()
+    channels.iter().map(|channel| format!("broadcaster_id={}", channel.broadcaster_id)).collect()
 }
 
 fn with_query(base: &str, query: &[String]) -> String {
-    if query.is_empty() {
-        base.to_owned()
-    } else {
-        format!("{base}?{}", query.join("&"))
-    }
+    if query.is_empty() { base.to_owned() } else { format!("{base}?{}", query.join("&")) }
 }

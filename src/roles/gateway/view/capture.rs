@@ -54,12 +54,9 @@ impl Progress {
     /// The visible sentence with the numbers.
     pub(super) fn sentence(&self, l: Lang) -> String {
         match (self.running, self.total) {
-            (Running::Queued, _) => l
-                .t(
-                    "Waiting for its turn; it starts by itself.",
-                    "En file d’attente ; elle démarre seule.",
-                )
-                .to_owned(),
+            (Running::Queued, _) => {
+                l.t("Waiting for its turn; it starts by itself.", "En file d’attente ; elle démarre seule.").to_owned()
+            }
             (_, Some(total)) if total > 0 => match l {
                 Lang::En => format!("{} of about {} accounts", l.n(self.seen), l.n(self.max())),
                 Lang::Fr => format!("{} comptes sur environ {}", l.n(self.seen), l.n(self.max())),
@@ -76,20 +73,13 @@ impl Progress {
         let may_leave = l.t("You can leave this page.", "Vous pouvez quitter cette page.");
         match self.running {
             Running::Waiting { seconds } => match l {
-                Lang::En => format!(
-                    "Twitch limits our requests. We go on in {}; nothing is lost.",
-                    l.seconds(seconds)
-                ),
-                Lang::Fr => format!(
-                    "Twitch limite nos demandes. Reprise dans {} ; rien n’est perdu.",
-                    l.seconds(seconds)
-                ),
+                Lang::En => format!("Twitch limits our requests. We go on in {}; nothing is lost.", l.seconds(seconds)),
+                Lang::Fr => {
+                    format!("Twitch limite nos demandes. Reprise dans {} ; rien n’est perdu.", l.seconds(seconds))
+                }
             },
             Running::Retrying { until } => match l {
-                Lang::En => format!(
-                    "Twitch does not answer. We try again by ourselves until {} UTC.",
-                    l.time(until)
-                ),
+                Lang::En => format!("Twitch does not answer. We try again by ourselves until {} UTC.", l.time(until)),
                 Lang::Fr => format!("Twitch ne répond pas. Nous réessayons jusqu’à {} UTC.", l.time(until)),
             },
             Running::Queued => may_leave.to_owned(),
@@ -163,10 +153,7 @@ impl CaptureFailure {
                 )
                 .to_owned(),
             Self::TooLarge { max } => match l {
-                Lang::En => format!(
-                    "{channel} holds more than {} accounts, the limit of this site.",
-                    l.n(max)
-                ),
+                Lang::En => format!("{channel} holds more than {} accounts, the limit of this site.", l.n(max)),
                 Lang::Fr => format!("{channel} dépasse {} comptes, la limite de ce site.", l.n(max)),
             },
             Self::Ours => l

@@ -58,9 +58,7 @@ pub struct Pager {
 impl Pager {
     /// The pages to link: the first, the last and those around the current one.
     pub(super) fn numbers(&self) -> Vec<u64> {
-        (1..=self.last)
-            .filter(|n| *n == 1 || *n == self.last || n.abs_diff(self.current) <= 1)
-            .collect()
+        (1..=self.last).filter(|n| *n == 1 || *n == self.last || n.abs_diff(self.current) <= 1).collect()
     }
 }
 
@@ -86,10 +84,7 @@ pub struct Channels {
 
 impl Channels {
     fn is_running(&self) -> bool {
-        self.live
-            .iter()
-            .chain(&self.offline)
-            .any(|channel| channel.state.is_running())
+        self.live.iter().chain(&self.offline).any(|channel| channel.state.is_running())
     }
 
     fn found(&self) -> usize {

@@ -86,16 +86,7 @@ impl BarChart {
     /// A chart of any bars; `id` must be unique in its page, `finding` says in a sentence what the chart shows.
     pub fn new(lang: Lang, id: &'static str, bars: Vec<Bar>, grid: Grid) -> Self {
         let (caption, note, finding, unit) = Default::default();
-        Self {
-            lang,
-            id,
-            caption,
-            note,
-            finding,
-            unit,
-            bars: merged(bars),
-            grid,
-        }
+        Self { lang, id, caption, note, finding, unit, bars: merged(bars), grid }
     }
 
     /// The same chart with its words: caption, note under it, finding and unit of the scale.
@@ -146,28 +137,15 @@ impl BarChart {
                 height: format!("{height:.1}"),
             }
         };
-        self.bars
-            .iter()
-            .enumerate()
-            .filter(|(_, bar)| bar.value > 0)
-            .map(mark)
-            .collect()
+        self.bars.iter().enumerate().filter(|(_, bar)| bar.value > 0).map(mark).collect()
     }
 
     fn rules(&self) -> Vec<Rule> {
         let (step, top) = self.scale();
         let rule = |value: u64| {
             let y = self.y(value);
-            let label = if value == top {
-                format!("{} {}", self.lang.n(value), self.unit)
-            } else {
-                self.lang.n(value)
-            };
-            Rule {
-                y: format!("{y:.1}"),
-                text_y: format!("{:.1}", y - 4.0),
-                label,
-            }
+            let label = if value == top { format!("{} {}", self.lang.n(value), self.unit) } else { self.lang.n(value) };
+            Rule { y: format!("{y:.1}"), text_y: format!("{:.1}", y - 4.0), label }
         };
         (1..=top / step).map(|n| rule(n * step)).collect()
     }
@@ -183,12 +161,7 @@ impl BarChart {
                 _ if index == last => (100.0, "end"),
                 _ => ((float(index as u64) + 0.5) * self.step(), "middle"),
             };
-            ticks.push(Tick {
-                x: format!("{x:.2}%"),
-                anchor,
-                text,
-                is_optional: shown % 2 == 1 && index != last,
-            });
+            ticks.push(Tick { x: format!("{x:.2}%"), anchor, text, is_optional: shown % 2 == 1 && index != last });
             shown += 1;
         }
         ticks
@@ -199,28 +172,15 @@ impl BarChart {
         let (index, bar) = highest(&self.bars)?;
         let x = (float(index as u64) + 0.5) * self.step();
         let anchor = if x > 70.0 { "end" } else { "middle" };
-        let x = if x > 70.0 {
-            (x + 0.5 * self.step()).min(100.0)
-        } else {
-            x
-        };
+        let x = if x > 70.0 { (x + 0.5 * self.step()).min(100.0) } else { x };
         let text = format!("{} · {}", self.lang.n(bar.value), bar.label);
-        (x > 35.0).then(|| Peak {
-            x: format!("{x:.2}%"),
-            y: format!("{:.1}", self.y(bar.value) - 6.0),
-            anchor,
-            text,
-        })
+        (x > 35.0).then(|| Peak { x: format!("{x:.2}%"), y: format!("{:.1}", self.y(bar.value) - 6.0), anchor, text })
     }
 }
 
 /// The first of the highest bars; `None` when all are zero.
 pub(super) fn highest(bars: &[Bar]) -> Option<(usize, &Bar)> {
-    bars.iter()
-        .enumerate()
-        .rev()
-        .max_by_key(|(_, bar)| bar.value)
-        .filter(|(_, bar)| bar.value > 0)
+    bars.iter().enumerate().rev().max_by_key(|(_, bar)| bar.value).filter(|(_, bar)| bar.value > 0)
 }
 
 /// Neighbours are added up until no more than [`MARKS`] are left.
@@ -242,30 +202,16 @@ mod tests {
     use super::*;
 
     fn chart(values: &[u64]) -> BarChart {
-        let bar = |(index, value): (usize, &u64)| Bar {
-            label: format!("bar {index}"),
-            value: *value,
-            tick: None,
-        };
-        let grid = Grid {
-            caption: String::new(),
-            head: Vec::new(),
-            rows: Vec::new(),
-        };
+        let bar = |(index, value): (usize, &u64)| Bar { label: format!("bar {index}"), value: *value, tick: None };
+        let grid = Grid { caption: String::new(), head: Vec::new(), rows: Vec::new() };
         BarChart::new(Lang::En, "test", values.iter().enumerate().map(bar).collect(), grid)
     }
 
     #[test]
     fn the_scale_has_two_or_three_round_lines_and_holds_the_highest_bar() {
-        for (max, expected) in [
-            (0, (1, 1)),
-            (1, (1, 1)),
-            (3, (1, 3)),
-            (4, (2, 4)),
-            (84, (50, 100)),
-            (61, (50, 100)),
-            (1234, (500, 1500)),
-        ] {
+        for (max, expected) in
+            [(0, (1, 1)), (1, (1, 1)), (3, (1, 3)), (4, (2, 4)), (84, (50, 100)), (61, (50, 100)), (1234, (500, 1500))]
+        {
             let chart = chart(&[0, max]);
             assert_eq!(chart.scale(), expected, "{max}");
             assert!(chart.y(max) >= TOP);
@@ -277,10 +223,7 @@ mod tests {
         let values: Vec<u64> = (0..500).collect();
         let chart = chart(&values);
         assert!(chart.bars.len() <= MARKS);
-        assert_eq!(
-            chart.bars.iter().map(|bar| bar.value).sum::<u64>(),
-            values.iter().sum::<u64>()
-        );
+        assert_eq!(chart.bars.iter().map(|bar| bar.value).sum::<u64>(), values.iter().sum::<u64>());
     }
 
     #[test]
@@ -292,22 +235,10 @@ mod tests {
 
     #[test]
     fn hostile_labels_stay_text() {
-        let grid = Grid {
-            caption: "<b>".into(),
-            head: vec!["<i>".into()],
-            rows: vec![("<u>".into(), Vec::new())],
-        };
-        let bars = vec![
-            Bar {
-                label: "<svg onload=1>".into(),
-                value: 5,
-                tick: Some("<s>".into())
-            };
-            9
-        ];
-        let html = BarChart::new(Lang::Fr, "x", bars, grid)
-            .with_words("<em>", "<q>".into(), "<p>".into(), "<a>")
-            .to_string();
+        let grid = Grid { caption: "<b>".into(), head: vec!["<i>".into()], rows: vec![("<u>".into(), Vec::new())] };
+        let bars = vec![Bar { label: "<svg onload=1>".into(), value: 5, tick: Some("<s>".into()) }; 9];
+        let html =
+            BarChart::new(Lang::Fr, "x", bars, grid).with_words("<em>", "<q>".into(), "<p>".into(), "<a>").to_string();
         for tag in ["<b>", "<i>", "<u>", "<svg onload", "<s>", "<em>", "<q>", "<p>", "<a>"] {
             assert!(!html.contains(tag), "{tag}");
         }

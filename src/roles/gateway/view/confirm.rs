@@ -75,9 +75,7 @@ impl Act {
         match (self, l) {
             (Self::DeleteSession { name, .. }, Lang::En) => format!("Delete “{name}”?"),
             (Self::DeleteSession { name, .. }, Lang::Fr) => format!("Supprimer « {name} » ?"),
-            (Self::PurgeActive { .. }, _) => l
-                .t("Erase the active session?", "Effacer la session active ?")
-                .to_owned(),
+            (Self::PurgeActive { .. }, _) => l.t("Erase the active session?", "Effacer la session active ?").to_owned(),
             (Self::SaveOverOldest { oldest, .. }, Lang::En) => format!("Save, and erase “{oldest}”?"),
             (Self::SaveOverOldest { oldest, .. }, Lang::Fr) => format!("Enregistrer, et effacer « {oldest} » ?"),
             (Self::Resume { name, .. }, Lang::En) => format!("Resume “{name}”?"),
@@ -130,14 +128,12 @@ impl Act {
                 "The active session and your other saved sessions stay as they are.",
                 "La session active et vos autres sessions enregistrées restent intactes.",
             ),
-            Self::PurgeActive { .. } => l.t(
-                "Your saved sessions stay as they are.",
-                "Vos sessions enregistrées restent intactes.",
-            ),
-            Self::SaveOverOldest { .. } | Self::Resume { .. } => l.t(
-                "Your other saved sessions stay as they are.",
-                "Vos autres sessions enregistrées restent intactes.",
-            ),
+            Self::PurgeActive { .. } => {
+                l.t("Your saved sessions stay as they are.", "Vos sessions enregistrées restent intactes.")
+            }
+            Self::SaveOverOldest { .. } | Self::Resume { .. } => {
+                l.t("Your other saved sessions stay as they are.", "Vos autres sessions enregistrées restent intactes.")
+            }
             Self::Disconnect { .. } => l.t(
                 "Your captures and sessions stay, and are there when you sign in again.",
                 "Vos captures et vos sessions restent ; vous les retrouverez en vous reconnectant.",
@@ -157,10 +153,9 @@ impl Act {
 
     const fn keep(&self, l: Lang) -> &'static str {
         match self {
-            Self::SaveOverOldest { .. } => l.t(
-                "Keep the oldest, do not save",
-                "Garder la plus ancienne, ne pas enregistrer",
-            ),
+            Self::SaveOverOldest { .. } => {
+                l.t("Keep the oldest, do not save", "Garder la plus ancienne, ne pas enregistrer")
+            }
             Self::Resume { .. } => l.t("Leave it as it is", "Ne rien changer"),
             Self::Disconnect { .. } => l.t("Stay connected", "Rester connecté"),
             Self::DeleteSession { .. } | Self::PurgeActive { .. } => l.t("Keep it", "La garder"),

@@ -47,33 +47,21 @@ impl ErrorKind {
     const fn heading(&self, l: Lang) -> &'static str {
         match self {
             Self::BadRequest(_) => l.t("This request cannot be understood", "Cette demande n’est pas lisible"),
-            Self::StaleForm => l.t(
-                "This page was open for too long",
-                "Cette page est restée ouverte trop longtemps",
-            ),
-            Self::NotFound => l.t(
-                "This page does not exist, or it is not yours",
-                "Cette page n’existe pas, ou n’est pas la vôtre",
-            ),
+            Self::StaleForm => l.t("This page was open for too long", "Cette page est restée ouverte trop longtemps"),
+            Self::NotFound => {
+                l.t("This page does not exist, or it is not yours", "Cette page n’existe pas, ou n’est pas la vôtre")
+            }
             Self::WrongMethod => l.t("This address works another way", "Cette adresse s’utilise autrement"),
             Self::TooMany { .. } => l.t("Too many requests", "Trop de demandes"),
-            Self::Internal => l.t(
-                "Something went wrong on our side",
-                "Quelque chose n’a pas fonctionné de notre côté",
-            ),
+            Self::Internal => l.t("Something went wrong on our side", "Quelque chose n’a pas fonctionné de notre côté"),
             Self::TwitchAway => l.t("Twitch does not answer", "Twitch ne répond pas"),
-            Self::Unavailable => l.t(
-                "The site does not answer for a moment",
-                "Le site ne répond pas pour le moment",
-            ),
+            Self::Unavailable => l.t("The site does not answer for a moment", "Le site ne répond pas pour le moment"),
         }
     }
 
     fn what_is_safe(&self, l: Lang) -> String {
-        let unchanged = l.t(
-            "Nothing was changed; your captures are safe.",
-            "Rien n’a été modifié ; vos captures sont en sécurité.",
-        );
+        let unchanged = l
+            .t("Nothing was changed; your captures are safe.", "Rien n’a été modifié ; vos captures sont en sécurité.");
         match (self, l) {
             (Self::BadRequest(detail), _) if !detail.is_empty() => format!("{detail} {unchanged}"),
             (Self::TooMany { seconds }, Lang::En) => {

@@ -55,28 +55,17 @@ pub struct Message {
 impl Message {
     /// News of one sentence.
     pub fn news(title: impl Into<String>) -> Self {
-        Self {
-            tone: Tone::News,
-            title: title.into(),
-            text: String::new(),
-            link: None,
-        }
+        Self { tone: Tone::News, title: title.into(), text: String::new(), link: None }
     }
 
     /// A caution of one sentence.
     pub fn caution(title: impl Into<String>) -> Self {
-        Self {
-            tone: Tone::Caution,
-            ..Self::news(title)
-        }
+        Self { tone: Tone::Caution, ..Self::news(title) }
     }
 
     /// A failure of one sentence.
     pub fn failure(title: impl Into<String>) -> Self {
-        Self {
-            tone: Tone::Failure,
-            ..Self::news(title)
-        }
+        Self { tone: Tone::Failure, ..Self::news(title) }
     }
 
     /// The same message with more text.
@@ -176,16 +165,8 @@ impl Notice {
 
     /// The message in words.
     pub fn message(self, l: Lang) -> Message {
-        let words = self
-            .of_capture(l)
-            .or_else(|| self.of_session(l))
-            .unwrap_or_else(|| self.of_login(l));
-        Message {
-            tone: words.0,
-            title: words.1.to_owned(),
-            text: words.2.to_owned(),
-            link: None,
-        }
+        let words = self.of_capture(l).or_else(|| self.of_session(l)).unwrap_or_else(|| self.of_login(l));
+        Message { tone: words.0, title: words.1.to_owned(), text: words.2.to_owned(), link: None }
     }
 
     fn of_capture(self, l: Lang) -> Option<Words> {
@@ -200,10 +181,7 @@ impl Notice {
             ),
             Self::CaptureJoined => (
                 Tone::News,
-                l.t(
-                    "This channel is already being captured.",
-                    "Cette chaîne est déjà en cours de capture.",
-                ),
+                l.t("This channel is already being captured.", "Cette chaîne est déjà en cours de capture."),
                 l.t("Here is how far it is.", "Voici où elle en est."),
             ),
             Self::CaptureCancelled => (
@@ -214,17 +192,10 @@ impl Notice {
                     "Rien d’incomplet n’a été gardé ; les précédentes sont intactes.",
                 ),
             ),
-            Self::ChannelsRefreshed => (
-                Tone::News,
-                l.t("Channel list up to date.", "Liste des chaînes à jour."),
-                "",
-            ),
+            Self::ChannelsRefreshed => (Tone::News, l.t("Channel list up to date.", "Liste des chaînes à jour."), ""),
             Self::ChannelsUnread => (
                 Tone::Failure,
-                l.t(
-                    "Twitch did not give the channel list.",
-                    "Twitch n’a pas donné la liste des chaînes.",
-                ),
+                l.t("Twitch did not give the channel list.", "Twitch n’a pas donné la liste des chaînes."),
                 l.t(
                     "The last known list is shown. Try again in a minute.",
                     "La dernière liste connue est affichée. Réessayez dans une minute.",
@@ -241,18 +212,12 @@ impl Notice {
             Self::SessionDeleted => (
                 Tone::News,
                 l.t("Session deleted.", "Session supprimée."),
-                l.t(
-                    "Its captures are gone for good.",
-                    "Ses captures ont disparu pour de bon.",
-                ),
+                l.t("Its captures are gone for good.", "Ses captures ont disparu pour de bon."),
             ),
             Self::SessionPurged => (
                 Tone::News,
                 l.t("Active session erased.", "Session active effacée."),
-                l.t(
-                    "Your saved sessions are untouched.",
-                    "Vos sessions enregistrées sont intactes.",
-                ),
+                l.t("Your saved sessions are untouched.", "Vos sessions enregistrées sont intactes."),
             ),
             Self::SessionResumed => (
                 Tone::News,
@@ -283,18 +248,12 @@ impl Notice {
             Self::LoginFailed => (
                 Tone::Failure,
                 l.t("The login did not come to an end.", "La connexion n’a pas abouti."),
-                l.t(
-                    "Nothing was stored. Please try again.",
-                    "Rien n’a été enregistré. Veuillez réessayer.",
-                ),
+                l.t("Nothing was stored. Please try again.", "Rien n’a été enregistré. Veuillez réessayer."),
             ),
             _ => (
                 Tone::Caution,
                 l.t("Please sign in first.", "Connectez-vous d’abord."),
-                l.t(
-                    "You will come back to the page you asked for.",
-                    "Vous reviendrez à la page demandée.",
-                ),
+                l.t("You will come back to the page you asked for.", "Vous reviendrez à la page demandée."),
             ),
         }
     }

@@ -19,22 +19,15 @@ impl BarChart {
         };
         let bars: Vec<Bar> = days.iter().enumerate().map(bar).collect();
         let grid = Grid {
-            caption: l
-                .t("Accounts by day opened (UTC)", "Comptes par jour d’ouverture (UTC)")
-                .to_owned(),
+            caption: l.t("Accounts by day opened (UTC)", "Comptes par jour d’ouverture (UTC)").to_owned(),
             head: vec![l.t("Day", "Jour").to_owned(), l.t("Accounts", "Comptes").to_owned()],
-            rows: days
-                .iter()
-                .rev()
-                .map(|(day, count)| (l.day(day), vec![l.n(count)]))
-                .collect(),
+            rows: days.iter().rev().map(|(day, count)| (l.day(day), vec![l.n(count)])).collect(),
         };
         let total: u64 = days.iter().map(|(_, count)| count).sum();
         let finding = finding(l, &bars, total, l.t("a day", "par jour"));
         Self::new(l, "days", bars, grid).with_words(
             l.t("Opened in the last 60 days", "Ouverts ces 60 derniers jours"),
-            l.t("Each bar is one day (UTC).", "Une barre par jour (UTC).")
-                .to_owned(),
+            l.t("Each bar is one day (UTC).", "Une barre par jour (UTC).").to_owned(),
             finding,
             l.t("accounts a day", "comptes par jour"),
         )
@@ -57,11 +50,7 @@ impl BarChart {
         let finding = finding(l, &bars, total, l.t("a quarter", "par trimestre"));
         Self::new(l, "quarters", bars, quarter_grid(l, &filled)).with_words(
             l.t("Opened, all years", "Ouverts, toutes les années"),
-            l.t(
-                "Each bar is a quarter of a year (UTC).",
-                "Une barre par trimestre (UTC).",
-            )
-            .to_owned(),
+            l.t("Each bar is a quarter of a year (UTC).", "Une barre par trimestre (UTC).").to_owned(),
             finding,
             l.t("accounts a quarter", "comptes par trimestre"),
         )
@@ -70,12 +59,7 @@ impl BarChart {
 
 fn finding(l: Lang, bars: &[Bar], total: u64, per: &str) -> String {
     let Some((_, peak)) = highest(bars) else {
-        return l
-            .t(
-                "No account was opened in this time.",
-                "Aucun compte ouvert sur cette période.",
-            )
-            .to_owned();
+        return l.t("No account was opened in this time.", "Aucun compte ouvert sur cette période.").to_owned();
     };
     let (total, most, label) = (l.accounts(total), l.n(peak.value), &peak.label);
     let least = l.n(bars.iter().map(|bar| bar.value).min().unwrap_or(0));
@@ -99,11 +83,7 @@ fn filled(quarters: &[QuarterCount]) -> Vec<QuarterCount> {
         .map(|at| QuarterCount {
             year: at.div_euclid(4),
             quarter: u8::try_from(at.rem_euclid(4) + 1).unwrap_or(1),
-            count: quarters
-                .iter()
-                .filter(|quarter| order(quarter) == at)
-                .map(|quarter| quarter.count)
-                .sum(),
+            count: quarters.iter().filter(|quarter| order(quarter) == at).map(|quarter| quarter.count).sum(),
         })
         .collect()
 }
@@ -123,12 +103,7 @@ fn quarter_grid(l: Lang, filled: &[QuarterCount]) -> Grid {
     }
     rows.reverse();
     Grid {
-        caption: l
-            .t(
-                "Accounts by quarter opened (UTC)",
-                "Comptes par trimestre d’ouverture (UTC)",
-            )
-            .to_owned(),
+        caption: l.t("Accounts by quarter opened (UTC)", "Comptes par trimestre d’ouverture (UTC)").to_owned(),
         head,
         rows,
     }
@@ -138,11 +113,7 @@ impl QuarterCount {
     /// The quarter a day falls into, with no account yet.
     pub fn of(day: NaiveDate) -> Self {
         let quarter = u8::try_from(day.month0() / 3 + 1).unwrap_or(1);
-        Self {
-            year: day.year(),
-            quarter,
-            count: 0,
-        }
+        Self { year: day.year(), quarter, count: 0 }
     }
 }
 
@@ -152,27 +123,11 @@ mod tests {
 
     #[test]
     fn missing_quarters_are_drawn_as_gaps() {
-        let quarters = [
-            QuarterCount {
-                year: 2019,
-                quarter: 4,
-                count: 3,
-            },
-            QuarterCount {
-                year: 2020,
-                quarter: 2,
-                count: 5,
-            },
-        ];
+        let quarters =
+            [QuarterCount { year: 2019, quarter: 4, count: 3 }, QuarterCount { year: 2020, quarter: 2, count: 5 }];
         let filled = filled(&quarters);
-        assert_eq!(
-            filled.iter().map(|quarter| quarter.count).collect::<Vec<_>>(),
-            [3, 0, 5]
-        );
+        assert_eq!(filled.iter().map(|quarter| quarter.count).collect::<Vec<_>>(), [3, 0, 5]);
         let grid = quarter_grid(Lang::En, &filled);
-        assert_eq!(
-            grid.rows[0],
-            ("2020".to_owned(), vec!["0".into(), "5".into(), "–".into(), "–".into()])
-        );
+        assert_eq!(grid.rows[0], ("2020".to_owned(), vec!["0".into(), "5".into(), "–".into(), "–".into()]));
     }
 }

@@ -38,75 +38,37 @@ fn channel(login: &str, viewers: Option<u64>, state: CaptureState) -> Channel {
 }
 
 fn progress(running: Running, total: Option<u64>) -> Progress {
-    Progress {
-        capture_id: "812".into(),
-        seen: 1900,
-        total,
-        seconds_left: total.map(|_| 2),
-        running,
-    }
+    Progress { capture_id: "812".into(), seen: 1900, total, seconds_left: total.map(|_| 2), running }
 }
 
 fn done(minutes: i64, accounts: u64) -> CaptureState {
-    CaptureState::Done {
-        at: ago(minutes),
-        accounts,
-        url: "/analysis?broadcaster_id=4021".into(),
-    }
+    CaptureState::Done { at: ago(minutes), accounts, url: "/analysis?broadcaster_id=4021".into() }
 }
 
 fn live_channels() -> Vec<Channel> {
     let waiting = progress(Running::Waiting { seconds: 24 }, Some(418));
     vec![
-        channel(
-            "nocturne_fm",
-            Some(3020),
-            CaptureState::Running(progress(Running::Reading, Some(3100))),
-        ),
+        channel("nocturne_fm", Some(3020), CaptureState::Running(progress(Running::Reading, Some(3100)))),
         channel("lapinvert_live", Some(2140), done(3, 2686)),
         channel(
             "tanguy_et_les_ours",
             Some(418),
-            CaptureState::Running(Progress {
-                capture_id: "813".into(),
-                seen: 0,
-                ..waiting
-            }),
+            CaptureState::Running(Progress { capture_id: "813".into(), seen: 0, ..waiting }),
         ),
         channel("mirabelle_mod", Some(64), done(15, 71)),
-        Channel {
-            display_name: HOSTILE.into(),
-            ..channel("hostile_one", Some(1), CaptureState::Never)
-        },
+        Channel { display_name: HOSTILE.into(), ..channel("hostile_one", Some(1), CaptureState::Never) },
     ]
 }
 
 fn offline_channels() -> Vec<Channel> {
-    let queued = Progress {
-        capture_id: "814".into(),
-        ..progress(Running::Queued, None)
-    };
+    let queued = Progress { capture_id: "814".into(), ..progress(Running::Queued, None) };
     vec![
         channel("atelier_zinc", None, done(1300, 912)),
-        channel(
-            "le_phare_rose",
-            None,
-            CaptureState::Failed {
-                at: ago(60),
-                why: CaptureFailure::NotModerator,
-            },
-        ),
+        channel("le_phare_rose", None, CaptureState::Failed { at: ago(60), why: CaptureFailure::NotModerator }),
         channel("radio_cagette", None, CaptureState::Never),
         channel("oncle_pixel", None, CaptureState::Cancelled { at: ago(200) }),
         channel("sardine_express", None, CaptureState::Running(queued)),
-        channel(
-            "petit_four_tv",
-            None,
-            CaptureState::Failed {
-                at: ago(9),
-                why: CaptureFailure::LoginExpired,
-            },
-        ),
+        channel("petit_four_tv", None, CaptureState::Failed { at: ago(9), why: CaptureFailure::LoginExpired }),
     ]
 }
 
@@ -118,11 +80,7 @@ fn channels(lang: Lang) -> Channels {
         query: String::new(),
         live: live_channels(),
         offline: offline_channels(),
-        pager: Pager {
-            current: 2,
-            last: 9,
-            url_prefix: "/channels?page=".into(),
-        },
+        pager: Pager { current: 2, last: 9, url_prefix: "/channels?page=".into() },
     }
 }
 
@@ -133,11 +91,7 @@ fn channels_alone(lang: Lang) -> Channels {
         total: 1,
         live: Vec::new(),
         offline: vec![channel("mirabelle_mod", None, CaptureState::Never)],
-        pager: Pager {
-            current: 1,
-            last: 1,
-            url_prefix: "/channels?page=".into(),
-        },
+        pager: Pager { current: 1, last: 1, url_prefix: "/channels?page=".into() },
         ..channels(lang)
     }
 }
@@ -198,13 +152,7 @@ fn dashboard_first(lang: Lang) -> Dashboard {
 }
 
 fn dashboard_away(lang: Lang) -> Dashboard {
-    Dashboard {
-        list: ListState::Unread,
-        channels: Vec::new(),
-        live_total: 0,
-        channel_total: 0,
-        ..dashboard(lang)
-    }
+    Dashboard { list: ListState::Unread, channels: Vec::new(), live_total: 0, channel_total: 0, ..dashboard(lang) }
 }
 
 fn sessions(lang: Lang) -> Sessions {
@@ -222,11 +170,7 @@ fn sessions(lang: Lang) -> Sessions {
         active: Some(active()),
         saved: vec![
             saved(None, 2, &["lapinvert_live"]),
-            saved(
-                Some(HOSTILE),
-                12,
-                &["a_one", "b_two", "c_three", "d_four", "e_five", "f_six"],
-            ),
+            saved(Some(HOSTILE), 12, &["a_one", "b_two", "c_three", "d_four", "e_five", "f_six"]),
         ],
         saved_max: 2,
     }
@@ -240,11 +184,7 @@ fn history(lang: Lang) -> AccountHistory {
         seen_at: now() - TimeDelta::days(days),
         source,
     };
-    let presence = |n: i64| Presence {
-        channel: "lapinvert_live".into(),
-        at: ago((12 - n) * 60),
-        was_here: n % 4 != 1,
-    };
+    let presence = |n: i64| Presence { channel: "lapinvert_live".into(), at: ago((12 - n) * 60), was_here: n % 4 != 1 };
     AccountHistory {
         page: page(lang, "/accounts/77/history"),
         twitch_user_id: "77".into(),
@@ -275,35 +215,12 @@ pub(super) fn all(lang: Lang) -> Vec<(String, String)> {
     add("analysis_away", analysis_away(lang).render());
     add("analysis_empty", analysis_empty(lang).render());
     add("sessions", sessions(lang).render());
-    add(
-        "sessions_empty",
-        Sessions {
-            active: None,
-            saved: Vec::new(),
-            saved_max: 10,
-            ..sessions(lang)
-        }
-        .render(),
-    );
-    add(
-        "sessions_none_active",
-        Sessions {
-            active: None,
-            saved_max: 10,
-            ..sessions(lang)
-        }
-        .render(),
-    );
+    add("sessions_empty", Sessions { active: None, saved: Vec::new(), saved_max: 10, ..sessions(lang) }.render());
+    add("sessions_none_active", Sessions { active: None, saved_max: 10, ..sessions(lang) }.render());
     add("account_history", history(lang).render());
     add(
         "account_history_bare",
-        AccountHistory {
-            opened_at: None,
-            names: Vec::new(),
-            presence: Vec::new(),
-            ..history(lang)
-        }
-        .render(),
+        AccountHistory { opened_at: None, names: Vec::new(), presence: Vec::new(), ..history(lang) }.render(),
     );
     captures(lang, &mut add);
     confirmations(lang, &mut add);
@@ -317,14 +234,7 @@ pub(super) fn all(lang: Lang) -> Vec<(String, String)> {
     add("settings", settings.render());
     for notice in Notice::ALL {
         let page = page(lang, "/channels").with_message(notice.message(lang));
-        add(
-            notice.as_str(),
-            ErrorPage {
-                page,
-                ..error(lang, ErrorKind::NotFound)
-            }
-            .render(),
-        );
+        add(notice.as_str(), ErrorPage { page, ..error(lang, ErrorKind::NotFound) }.render());
     }
     pages
 }

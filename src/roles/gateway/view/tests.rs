@@ -36,9 +36,7 @@ fn text(html: &str) -> String {
         }
     }
     text.push_str(
-        html.split_once("<title>")
-            .and_then(|(_, rest)| rest.split_once("</title>"))
-            .map_or("", |(title, _)| title),
+        html.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>")).map_or("", |(title, _)| title),
     );
     text
 }
@@ -52,21 +50,12 @@ fn nothing_on_a_page_needs_more_than_the_security_policy_allows() {
             let names: String = tag.split('"').step_by(2).collect();
             assert!(!names.contains(" on"), "{name}: {tag}");
             if tag.starts_with("script") {
-                assert!(
-                    attribute(tag, "src").is_some_and(|src| src.starts_with("/static/app.js?v=")),
-                    "{name}: {tag}"
-                );
+                assert!(attribute(tag, "src").is_some_and(|src| src.starts_with("/static/app.js?v=")), "{name}: {tag}");
             }
             if let Some(href) = attribute(tag, "href").filter(|href| href.starts_with("http")) {
-                assert!(
-                    href.contains("twitch.tv/") && tag.contains("rel=\"noreferrer\""),
-                    "{name}: {tag}"
-                );
+                assert!(href.contains("twitch.tv/") && tag.contains("rel=\"noreferrer\""), "{name}: {tag}");
             }
-            assert!(
-                attribute(tag, "src").is_none_or(|src| src.starts_with("/static/")),
-                "{name}: {tag}"
-            );
+            assert!(attribute(tag, "src").is_none_or(|src| src.starts_with("/static/")), "{name}: {tag}");
         }
     });
 }
@@ -83,17 +72,11 @@ fn names_chosen_by_strangers_stay_text() {
 fn every_form_carries_its_token() {
     every_page(|name, _, html| {
         for form in html.split("<form").skip(1) {
-            let form = form
-                .split_once("</form>")
-                .unwrap_or_else(|| panic!("{name}: open form"))
-                .0;
+            let form = form.split_once("</form>").unwrap_or_else(|| panic!("{name}: open form")).0;
             if form.contains("method=\"get\"") {
                 continue;
             }
-            assert!(
-                form.contains("method=\"post\"") && form.contains("action=\"/"),
-                "{name}: {form}"
-            );
+            assert!(form.contains("method=\"post\"") && form.contains("action=\"/"), "{name}: {form}");
             assert!(form.contains("name=\"csrf\" value=\"tok-4f3a\""), "{name}: {form}");
             if form.contains("/preferences") {
                 assert!(form.contains("name=\"back\" value=\"/"), "{name}: {form}");
@@ -107,16 +90,8 @@ fn every_form_carries_its_token() {
 fn headings_begin_at_one_and_leave_no_level_out() {
     every_page(|name, _, html| {
         let is_heading = |tag: &&str| tag.len() > 1 && tag.starts_with('h') && tag.as_bytes()[1].is_ascii_digit();
-        let levels: Vec<u8> = tags(html)
-            .into_iter()
-            .filter(is_heading)
-            .map(|tag| tag.as_bytes()[1] - b'0')
-            .collect();
-        assert_eq!(
-            levels.iter().copied().filter(|level| *level == 1).count(),
-            1,
-            "{name}: {levels:?}"
-        );
+        let levels: Vec<u8> = tags(html).into_iter().filter(is_heading).map(|tag| tag.as_bytes()[1] - b'0').collect();
+        assert_eq!(levels.iter().copied().filter(|level| *level == 1).count(), 1, "{name}: {levels:?}");
         let mut last = 0;
         for level in levels {
             assert!(level <= last + 1, "{name}: h{last} then h{level}");
@@ -134,9 +109,7 @@ fn ids_are_unique_and_labels_point_somewhere() {
             assert_eq!(ids.iter().filter(|other| other == &id).count(), 1, "{name}: {id}");
         }
         for tag in &tags {
-            for reference in ["for", "aria-labelledby", "data-copy"]
-                .into_iter()
-                .filter_map(|name| attribute(tag, name))
+            for reference in ["for", "aria-labelledby", "data-copy"].into_iter().filter_map(|name| attribute(tag, name))
             {
                 for id in reference.split(' ') {
                     assert!(ids.contains(&id), "{name}: {tag}");
@@ -149,15 +122,8 @@ fn ids_are_unique_and_labels_point_somewhere() {
 #[test]
 fn tables_name_their_heads_and_themselves() {
     every_page(|name, _, html| {
-        assert_eq!(
-            html.matches("<table").count(),
-            html.matches("<caption").count(),
-            "{name}"
-        );
-        for tag in tags(html)
-            .into_iter()
-            .filter(|tag| tag.starts_with("th ") || *tag == "th")
-        {
+        assert_eq!(html.matches("<table").count(), html.matches("<caption").count(), "{name}");
+        for tag in tags(html).into_iter().filter(|tag| tag.starts_with("th ") || *tag == "th") {
             assert!(attribute(tag, "scope").is_some(), "{name}: {tag}");
         }
     });
@@ -168,10 +134,7 @@ fn the_page_says_its_language_and_its_title() {
     every_page(|name, lang, html| {
         assert!(html.contains(&format!("<html lang=\"{}\"", lang.as_str())), "{name}");
         let title = html.split_once("<title>").unwrap().1.split_once("</title>").unwrap().0;
-        assert!(
-            title.ends_with(" · tca") && title.len() > 10 && !title.contains('\n'),
-            "{name}: {title}"
-        );
+        assert!(title.ends_with(" · tca") && title.len() > 10 && !title.contains('\n'), "{name}: {title}");
     });
 }
 
@@ -214,17 +177,11 @@ fn french_pages_speak_french() {
             let glued = |word: &&str| word.ends_with(':') && word.len() > 1 && !word.ends_with("\u{202f}:");
             assert_eq!(words.clone().find(glued), None, "{name}: a colon without its space");
             for mark in [" :", " ;", " ?", " !", " %", "« ", " »", "'"] {
-                assert!(
-                    !text.contains(mark),
-                    "{name}: {mark:?} needs a narrow no-break space or ’"
-                );
+                assert!(!text.contains(mark), "{name}: {mark:?} needs a narrow no-break space or ’");
             }
         } else {
             for word in [" le ", " la ", " les ", " vous ", " et ", " compte", "é"] {
-                assert!(
-                    !text.replace("tanguy_et_les_ours", "").contains(word),
-                    "{name}: {word:?}"
-                );
+                assert!(!text.replace("tanguy_et_les_ours", "").contains(word), "{name}: {word:?}");
             }
         }
     });
@@ -239,13 +196,7 @@ fn pages_stay_small() {
 fn the_theme_is_a_class_only_when_chosen() {
     let render = |theme| {
         let page = samples::page(Lang::En, "/x").with_theme(theme);
-        ErrorPage {
-            page,
-            kind: ErrorKind::NotFound,
-            way_on: None,
-            request_id: None,
-        }
-        .to_string()
+        ErrorPage { page, kind: ErrorKind::NotFound, way_on: None, request_id: None }.to_string()
     };
     assert!(render(Theme::Auto).contains("<html lang=\"en\">"));
     assert!(render(Theme::Dark).contains("<html lang=\"en\" class=\"dark\">"));
@@ -264,10 +215,7 @@ fn the_navigation_marks_where_one_is() {
 #[test]
 fn updating_can_be_stopped_and_started_without_losing_the_filter() {
     let page = |path| samples::page(Lang::En, path);
-    assert_eq!(
-        page("/channels?q=a&page=2").live_toggle(),
-        "/channels?q=a&page=2&live=0"
-    );
+    assert_eq!(page("/channels?q=a&page=2").live_toggle(), "/channels?q=a&page=2&live=0");
     assert!(!page("/channels?q=a&live=0").live);
     assert_eq!(page("/channels?live=0&q=a").live_toggle(), "/channels?q=a");
     assert_eq!(page("/channels?live=0").live_toggle(), "/channels");
@@ -303,10 +251,7 @@ fn key_pages_look_as_they_did() {
 
 /// Writes every page to the folder in `TCA_SAMPLES`, to look at them in a browser; does nothing without it.
 #[test]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a switch for people, not a setting of the program"
-)]
+#[expect(clippy::disallowed_methods, reason = "a switch for people, not a setting of the program")]
 fn the_pages_can_be_looked_at() {
     let Ok(folder) = std::env::var("TCA_SAMPLES") else {
         return;

@@ -11,10 +11,7 @@ fn days() -> Vec<(NaiveDate, u64)> {
         4 => 84,
         _ => (back * 7 + back / 3) % 5,
     };
-    (0..60)
-        .rev()
-        .map(|back| (last - chrono::Days::new(back), count(back)))
-        .collect()
+    (0..60).rev().map(|back| (last - chrono::Days::new(back), count(back))).collect()
 }
 
 fn quarters() -> Vec<QuarterCount> {
@@ -31,9 +28,7 @@ fn summary() -> Summary {
     let busy = |back: u64, count: u64| BusyDay {
         date: now().date_naive() - chrono::Days::new(back),
         count,
-        logins: (0..count.min(120))
-            .map(|n| format!("amber_otter{:04}", n * 937 % 9999))
-            .collect(),
+        logins: (0..count.min(120)).map(|n| format!("amber_otter{:04}", n * 937 % 9999)).collect(),
     };
     let renamer = |login: &str, display_name: &str, changes, previous: &[&str]| Renamer {
         twitch_user_id: "77".into(),
@@ -50,14 +45,7 @@ fn summary() -> Summary {
         profiles_gone: 2,
         quarters: quarters(),
         days: days(),
-        busiest: vec![
-            busy(4, 184),
-            busy(5, 62),
-            busy(2418, 9),
-            busy(2131, 8),
-            busy(900, 7),
-            busy(1900, 5),
-        ],
+        busiest: vec![busy(4, 184), busy(5, 62), busy(2418, 9), busy(2131, 8), busy(900, 7), busy(1900, 5)],
         renamers: vec![
             renamer("vortex_nul", "Vortex_Nul", 4, &["v0rtex_n", "vrtx_77", "hugo_off"]),
             renamer("mimosa_bis", HOSTILE, 3, &["mimosa_ter", "mimoza"]),
@@ -83,9 +71,7 @@ pub(super) fn analysis(lang: Lang) -> Analysis {
     };
     Analysis {
         page: page(lang, "/analysis?broadcaster_id=4021"),
-        source: Source::Active {
-            expires_at: Some(now() + TimeDelta::hours(23)),
-        },
+        source: Source::Active { expires_at: Some(now() + TimeDelta::hours(23)) },
         channels: vec![
             chip("4021", "lapinvert_live", 5, true),
             chip("4022", "nocturne_fm", 2, false),
@@ -106,13 +92,8 @@ pub(super) fn analysis(lang: Lang) -> Analysis {
 pub(super) fn analysis_saved(lang: Lang) -> Analysis {
     let mut view = analysis(lang);
     view.page.path = "/analysis/saved/6f1d".into();
-    view.source = Source::Saved {
-        uuid: "6f1d".into(),
-        name: Some(HOSTILE.into()),
-        saved_at: ago(5000),
-    };
-    view.captures
-        .retain(|capture| capture.status == CaptureStatus::Complete);
+    view.source = Source::Saved { uuid: "6f1d".into(), name: Some(HOSTILE.into()), saved_at: ago(5000) };
+    view.captures.retain(|capture| capture.status == CaptureStatus::Complete);
     for chip in &mut view.channels {
         chip.is_selected = false;
     }
@@ -126,10 +107,7 @@ pub(super) fn analysis_saved(lang: Lang) -> Analysis {
 }
 
 pub(super) fn analysis_away(lang: Lang) -> Analysis {
-    Analysis {
-        summary: None,
-        ..analysis(lang)
-    }
+    Analysis { summary: None, ..analysis(lang) }
 }
 
 pub(super) fn analysis_empty(lang: Lang) -> Analysis {

@@ -17,10 +17,7 @@ pub(super) fn captures(lang: Lang, add: &mut impl FnMut(&str, askama::Result<Str
         ("capture_failed", failed(CaptureFailure::NotModerator)),
         ("capture_failed_login", failed(CaptureFailure::LoginExpired)),
         ("capture_failed_scope", failed(CaptureFailure::ScopeMissing)),
-        (
-            "capture_failed_large",
-            failed(CaptureFailure::TooLarge { max: 200_000 }),
-        ),
+        ("capture_failed_large", failed(CaptureFailure::TooLarge { max: 200_000 })),
         ("capture_failed_away", failed(CaptureFailure::TwitchAway)),
         ("capture_failed_ours", failed(CaptureFailure::Ours)),
     ] {
@@ -31,43 +28,11 @@ pub(super) fn captures(lang: Lang, add: &mut impl FnMut(&str, askama::Result<Str
 pub(super) fn confirmations(lang: Lang, add: &mut impl FnMut(&str, askama::Result<String>)) {
     let oldest = || Some("Raid of 3 Oct".to_owned());
     for (name, act) in [
-        (
-            "confirm_delete",
-            Act::DeleteSession {
-                name: HOSTILE.into(),
-                captures: 7,
-            },
-        ),
-        (
-            "confirm_purge",
-            Act::PurgeActive {
-                captures: 8,
-                accounts: 3204,
-            },
-        ),
-        (
-            "confirm_save",
-            Act::SaveOverOldest {
-                max: 10,
-                oldest: HOSTILE.into(),
-            },
-        ),
-        (
-            "confirm_resume",
-            Act::Resume {
-                name: HOSTILE.into(),
-                active_captures: 3,
-                oldest: None,
-            },
-        ),
-        (
-            "confirm_resume_full",
-            Act::Resume {
-                name: "x".into(),
-                active_captures: 3,
-                oldest: oldest(),
-            },
-        ),
+        ("confirm_delete", Act::DeleteSession { name: HOSTILE.into(), captures: 7 }),
+        ("confirm_purge", Act::PurgeActive { captures: 8, accounts: 3204 }),
+        ("confirm_save", Act::SaveOverOldest { max: 10, oldest: HOSTILE.into() }),
+        ("confirm_resume", Act::Resume { name: HOSTILE.into(), active_captures: 3, oldest: None }),
+        ("confirm_resume_full", Act::Resume { name: "x".into(), active_captures: 3, oldest: oldest() }),
         ("confirm_disconnect", Act::Disconnect { running: 0 }),
         ("confirm_disconnect_running", Act::Disconnect { running: 2 }),
     ] {
@@ -84,32 +49,10 @@ pub(super) fn signed_out_pages(lang: Lang, add: &mut impl FnMut(&str, askama::Re
     };
     add("home_signed_out", home.render());
     let redirect_url = "https://tca.example.org/auth/callback".to_owned();
-    add(
-        "home_setup",
-        HomeSetup {
-            page: signed_out(lang, "/"),
-            redirect_url,
-        }
-        .render(),
-    );
-    add(
-        "consent_refused",
-        ConsentRefused {
-            page: signed_out(lang, "/"),
-            login_url: login_url(),
-        }
-        .render(),
-    );
+    add("home_setup", HomeSetup { page: signed_out(lang, "/"), redirect_url }.render());
+    add("consent_refused", ConsentRefused { page: signed_out(lang, "/"), login_url: login_url() }.render());
     for (name, contact) in [("not_allowed", Some(HOSTILE.to_owned())), ("not_allowed_bare", None)] {
-        add(
-            name,
-            NotAllowed {
-                page: signed_out(lang, "/"),
-                login: "somebody".into(),
-                contact,
-            }
-            .render(),
-        );
+        add(name, NotAllowed { page: signed_out(lang, "/"), login: "somebody".into(), contact }.render());
     }
     let privacy = Privacy {
         page: signed_out(lang, "/privacy"),
@@ -134,12 +77,7 @@ pub(super) fn signed_out_pages(lang: Lang, add: &mut impl FnMut(&str, askama::Re
 }
 
 fn capture(lang: Lang, state: CaptureState) -> CapturePage {
-    CapturePage {
-        page: page(lang, "/captures/812"),
-        broadcaster_id: "4021".into(),
-        login: "nocturne_fm".into(),
-        state,
-    }
+    CapturePage { page: page(lang, "/captures/812"), broadcaster_id: "4021".into(), login: "nocturne_fm".into(), state }
 }
 
 fn confirm(lang: Lang, act: Act) -> Confirm {
@@ -152,12 +90,7 @@ fn confirm(lang: Lang, act: Act) -> Confirm {
 }
 
 pub(super) fn error(lang: Lang, kind: ErrorKind) -> ErrorPage {
-    ErrorPage {
-        page: page(lang, "/nowhere"),
-        kind,
-        way_on: None,
-        request_id: Some("01J9-7f".into()),
-    }
+    ErrorPage { page: page(lang, "/nowhere"), kind, way_on: None, request_id: Some("01J9-7f".into()) }
 }
 
 fn signed_out(lang: Lang, path: &str) -> Page {

@@ -1,0 +1,251 @@
+//! The composition root: opens what is shared, starts the chosen roles, waits, stops them in order.
+//!
+//! The choices between two implementations are made here and nowhere else: database, store, Twitch direct or proxied, analysis
+//! local or remote. The first role to end, for whatever reason, stops the others.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_web::web;
+use anyhow::{Context, anyhow};
+use sea_orm::DatabaseConnection;
+use secrecy::SecretString;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    analysis::{Analysis, AnalysisClient, RemoteAnalysis},
+    capture::fetch,
+    clock::Clock,
+    config::Settings,
+    db,
+    roles::{
+        self, Role, RoleSet,
+        gateway::Gateway,
+        internal_api::{self, ServerContext},
+        readiness::Readiness,
+        worker::Worker,
+    },
+    secrets::Secrets,
+    store::Store,
+    telemetry,
+    twitch::{Gate, ProxyClient, TwitchClient},
+};
+
+/// How often histograms are folded together.
+const TIDY_METRICS_EVERY: Duration = Duration::from_secs(5);
+
+/// One listener for each role of this process, bound before anything starts.
+#[derive(Debug)]
+pub struct Listeners(Vec<(Role, TcpListener)>);
+
+impl Listeners {
+    /// Binds the ports; fails on one that is taken.
+    pub fn bind(settings: &Settings) -> anyhow::Result<Self> {
+        let bind = |role: Role| {
+            let address = SocketAddr::new(settings.bind_addr, settings.ports.of(role));
+            let listener = TcpListener::bind(address)
+                .with_context(|| format!("cannot listen on {address} for the role {role}; is another tca running?"))?;
+            Ok((role, listener))
+        };
+        Ok(Self(settings.roles.iter().map(bind).collect::<anyhow::Result<_>>()?))
+    }
+
+    /// Where a role listens; differs from the settings where the port was left to the system.
+    pub fn address(&self, role: Role) -> Option<SocketAddr> {
+        self.0.iter().find(|(bound, _)| *bound == role).and_then(|(_, listener)| listener.local_addr().ok())
+    }
+}
+
+/// What the roles of this process share.
+#[derive(Clone, Debug)]
+struct Shared {
+    settings: Arc<Settings>,
+    secrets: Arc<Secrets>,
+    clock: Clock,
+    db: DatabaseConnection,
+    store: Store,
+    /// Present where this process runs the twitch-proxy role.
+    gate: Option<Arc<Gate>>,
+    twitch: TwitchClient,
+    analysis: Analysis,
+    analysis_client: AnalysisClient,
+    server: ServerContext,
+}
+
+/// Runs the roles of `settings` on `listeners` until `stop`, then ends within the grace.
+pub async fn serve(
+    settings: Settings,
+    listeners: Listeners,
+    clock: Clock,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let shared = Shared::open(settings, clock, stop.clone()).await?;
+    let grace = shared.settings.shutdown_grace;
+    let mut running = JoinSet::new();
+    running.spawn(prepare_schema(shared.clone(), stop.clone()));
+    running.spawn(tidy_metrics(stop.clone()));
+    for (role, listener) in listeners.0 {
+        start(&mut running, &shared, role, listener, &stop);
+    }
+    let first = running.join_next().await;
+    let asked = stop.is_cancelled();
+    stop.cancel();
+    let rest = async { while running.join_next().await.is_some() {} };
+    // A little more than the grace, which the roles keep themselves.
+    if tokio::time::timeout(grace + Duration::from_secs(3), rest).await.is_err() {
+        tracing::warn!("some work did not end in time and is cut off");
+    }
+    drop(running);
+    drop(tokio::time::timeout(Duration::from_secs(2), shared.db.close()).await);
+    match first {
+        _ if asked => Ok(()),
+        Some(Ok(Err(error))) => Err(error),
+        Some(Err(fault)) => Err(anyhow!(fault).context("a role stopped with a fault")),
+        _ => Err(anyhow!("a role ended by itself")),
+    }
+}
+
+impl Shared {
+    async fn open(settings: Settings, clock: Clock, stop: CancellationToken) -> anyhow::Result<Self> {
+        let secrets = Arc::new(Secrets::derive(&settings.secrets));
+        let internal = secrets.internal.clone().context("no secret to show between the roles")?;
+        let db = db::connect(&settings.database).await.context("cannot prepare the database")?;
+        let store = Store::open(settings.redis_url.as_ref()).context("cannot prepare the store")?;
+        let gate = if settings.roles.contains(Role::TwitchProxy) {
+            let cipher = secrets.tokens.clone().context("no key for the stored tokens")?;
+            Some(Arc::new(Gate::new(&settings.twitch, db.clone(), store.clone(), clock.clone(), cipher)?))
+        } else {
+            None
+        };
+        let twitch = match &gate {
+            Some(gate) => TwitchClient::Direct(gate.clone()),
+            None => {
+                let token = SecretString::from(internal.expose().to_owned());
+                TwitchClient::Proxied(ProxyClient::new(&settings.twitch_api_base_url, token, clock.clone())?)
+            }
+        };
+        let analysis = Analysis::new(db.clone(), store.clone(), clock.clone(), settings.cache_ttl);
+        let analysis_client = if settings.roles.contains(Role::Analysis) {
+            AnalysisClient::Local(analysis.clone())
+        } else {
+            let remote = RemoteAnalysis::new(settings.analysis_base_url.clone(), Arc::new(internal.clone()))?;
+            AnalysisClient::Remote(remote)
+        };
+        let readiness = Arc::new(Readiness::new(db.clone(), store.clone(), twitch.clone(), stop));
+        let server = ServerContext {
+            readiness,
+            internal_token: Arc::new(internal),
+            trusted_proxies: settings.trusted_proxies.clone().into(),
+            shutdown_grace: settings.shutdown_grace,
+        };
+        let settings = Arc::new(settings);
+        Ok(Self { settings, secrets, clock, db, store, gate, twitch, analysis, analysis_client, server })
+    }
+}
+
+/// Starts one role and its server.
+fn start(
+    running: &mut JoinSet<anyhow::Result<()>>,
+    shared: &Shared,
+    role: Role,
+    listener: TcpListener,
+    stop: &CancellationToken,
+) {
+    let server = shared.server.clone();
+    let threads = threads(role, &shared.settings.roles);
+    let stop = stop.clone();
+    match role {
+        Role::Gateway => {
+            let gateway = web::Data::new(gateway(shared));
+            let routes = move |config: &mut web::ServiceConfig| roles::gateway::routes(config, &gateway);
+            running.spawn(internal_api::serve(role, listener, server, threads, stop, routes));
+        }
+        Role::Analysis => {
+            let analysis = shared.analysis.clone();
+            let routes = move |config: &mut web::ServiceConfig| roles::analysis::routes(config, &analysis);
+            running.spawn(internal_api::serve(role, listener, server, threads, stop, routes));
+        }
+        Role::TwitchProxy => {
+            let gate = shared.gate.clone();
+            let routes = move |config: &mut web::ServiceConfig| {
+                if let Some(gate) = &gate {
+                    roles::twitch_proxy::routes(config, gate);
+                }
+            };
+            running.spawn(internal_api::serve(role, listener, server, threads, stop, routes));
+        }
+        Role::Worker => {
+            let worker = worker(shared);
+            let server = internal_api::serve(role, listener, server, threads, stop.clone(), internal_api::no_routes);
+            running.spawn(async move {
+                let ((), server) = tokio::join!(worker.run(stop), server);
+                server
+            });
+        }
+    }
+}
+
+/// The gateway gets a thread a core; the internal servers little, and more when they are alone.
+fn threads(role: Role, roles: &RoleSet) -> usize {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    match role {
+        Role::Gateway => cores,
+        Role::Worker => 1,
+        Role::Analysis | Role::TwitchProxy if roles.is_partial() => cores,
+        Role::Analysis | Role::TwitchProxy => 1,
+    }
+}
+
+fn gateway(shared: &Shared) -> Gateway {
+    Gateway {
+        settings: shared.settings.clone(),
+        secrets: shared.secrets.clone(),
+        clock: shared.clock.clone(),
+        db: shared.db.clone(),
+        store: shared.store.clone(),
+        twitch: shared.twitch.clone(),
+        analysis: shared.analysis_client.clone(),
+    }
+}
+
+fn worker(shared: &Shared) -> Worker {
+    let context = fetch::Context {
+        db: shared.db.clone(),
+        twitch: shared.twitch.clone(),
+        clock: shared.clock.clone(),
+        max_chatters: shared.settings.limits.max_chatters,
+        hand_back: CancellationToken::new(),
+    };
+    let readiness = shared.server.readiness.clone();
+    let settings = &shared.settings;
+    Worker::new(context, shared.store.clone(), readiness, &settings.worker, settings.shutdown_grace)
+}
+
+/// On SQLite this process brings the schema up to date; on MariaDB somebody runs `tca migrate`, and the roles wait.
+async fn prepare_schema(shared: Shared, stop: CancellationToken) -> anyhow::Result<()> {
+    if shared.settings.database.sqlite_file().is_some() {
+        let applied = db::migrate(&shared.settings.database).await.context("cannot bring the schema up to date")?;
+        if !applied.is_empty() {
+            tracing::info!(migrations = applied.len(), "the schema is up to date");
+        }
+    }
+    shared.server.readiness.wait_for_schema().await;
+    // A first look, so that a container whose probes come late is known to have been ready.
+    shared.server.readiness.report().await;
+    stop.cancelled().await;
+    Ok(())
+}
+
+async fn tidy_metrics(stop: CancellationToken) -> anyhow::Result<()> {
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(TIDY_METRICS_EVERY) => telemetry::tidy_metrics(),
+        }
+    }
+    Ok(())
+}
