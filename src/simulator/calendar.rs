@@ -238,6 +238,27 @@ mod tests {
     }
 
     #[test]
+    fn an_id_dates_an_account_to_about_two_days() {
+        let calendar = Calendar::new();
+        let knots: Vec<(i64, i64)> = rows(ID_KNOTS)
+            .map(|(id, day)| {
+                let midnight = day.parse::<NaiveDate>().unwrap().and_hms_opt(0, 0, 0).unwrap();
+                (id.parse().unwrap(), midnight.and_utc().timestamp())
+            })
+            .collect();
+        let mut errors = Vec::new();
+        for birth in (0..1 << Shuffle::BITS).step_by(501).map(|cell| calendar.birth(cell)) {
+            let pair = knots.windows(2).find(|pair| (pair[0].0..pair[1].0).contains(&birth.id));
+            let Some([(from_id, from), (to_id, to)]) = pair else { continue };
+            let guess = from + (birth.id - from_id) * (to - from) / (to_id - from_id);
+            errors.push((guess - birth.at).abs() / 3_600);
+        }
+        errors.sort_unstable();
+        let median = errors[errors.len() / 2];
+        assert!((12..72).contains(&median), "median {median} h");
+    }
+
+    #[test]
     fn the_calendar_ends_with_2036_and_meets_the_real_knots() {
         let calendar = Calendar::new();
         assert_eq!((calendar.weight.len(), calendar.first_id.len()), (DAYS + 1, DAYS + 1));

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Call, Refusal, cursor};
 use crate::simulator::{
+    Live, Name,
     fault::{Fault, Route},
     people::{helix_time, instant},
 };
@@ -203,29 +204,33 @@ fn streams(call: &Call<'_>) -> Result<Value, Refusal> {
         if !(asked_for && fits) {
             continue;
         }
-        let picture = format!("live_user_{}-{{width}}x{{height}}.jpg", name.login);
-        data.push(json!({
-            "id": (id + live.started_at.timestamp() * 16).to_string(),
-            "user_id": id.to_string(),
-            "user_login": name.login,
-            "user_name": name.display_name,
-            "game_id": game_id,
-            "game_name": live.game,
-            "type": "live",
-            "title": live.title,
-            "viewer_count": viewers,
-            "started_at": helix_time(live.started_at),
-            "language": live.language,
-            "thumbnail_url": format!("https://static-cdn.jtvnw.net/previews-ttv/{picture}"),
-            "tag_ids": [],
-            "tags": [if live.language == "fr" { "Français" } else { "English" }],
-            "is_mature": false,
-        }));
+        data.push(stream(id, &name, &live, viewers));
     }
     let end = start.saturating_add(first);
     let next = (end < data.len()).then_some((end as u64, 0));
     let data: Vec<Value> = data.into_iter().skip(start).take(first).collect();
     Ok(json!({ "data": data, "pagination": call.pagination(Route::Streams, 0, next) }))
+}
+
+fn stream(user_id: i64, name: &Name, live: &Live, viewers: usize) -> Value {
+    let picture = format!("live_user_{}-{{width}}x{{height}}.jpg", name.login);
+    json!({
+        "id": (user_id + live.started_at.timestamp() * 16).to_string(),
+        "user_id": user_id.to_string(),
+        "user_login": name.login,
+        "user_name": name.display_name,
+        "game_id": game_id(&live.game),
+        "game_name": live.game,
+        "type": "live",
+        "title": live.title,
+        "viewer_count": viewers,
+        "started_at": helix_time(live.started_at),
+        "language": live.language,
+        "thumbnail_url": format!("https://static-cdn.jtvnw.net/previews-ttv/{picture}"),
+        "tag_ids": [],
+        "tags": [if live.language == "fr" { "Français" } else { "English" }],
+        "is_mature": false,
+    })
 }
 
 /// An invented number for a game's name.

@@ -159,7 +159,8 @@ impl World {
             }
             counted
         };
-        let share = u64::from(wandering) * 1_000 / u64::from(WANDERERS) * 2;
+        // Twice as many as needed, because not all of them are born or suit the room.
+        let share = u64::from(wandering) * 2_000 / u64::from(WANDERERS);
         for number in (0..WANDERERS).filter(|n| self.dice().below(1_000, &[room, u64::from(*n), 1]) < share) {
             if add((number, self.crowd().birth(number).at)) >= wandering {
                 break;
@@ -292,5 +293,49 @@ impl World {
             language: language.to_owned(),
             started_at: self.now() - TimeDelta::minutes(minutes),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock::Clock, simulator::Options};
+
+    fn world_at(start: &str) -> World {
+        World::new(Options { clock: Clock::fixed(start.parse().unwrap()), ..Options::default() })
+    }
+
+    #[test]
+    fn a_later_start_finds_the_same_people_in_the_past() {
+        let (early, late) = (world_at("2026-06-01T12:00:00Z"), world_at("2026-06-09T07:00:00Z"));
+        let then = "2026-05-28T20:00:00Z".parse().unwrap();
+        for channel in ["atelier_zinc", "karnaval_tv", "petit_four_tv"] {
+            assert_eq!(early.chatters_at(channel, then).unwrap(), late.chatters_at(channel, then).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_room_of_a_given_size_holds_exactly_as_many_and_keeps_its_past() {
+        let world = world_at("2026-06-01T12:00:00Z");
+        let before = world.chatters_at("oncle_pixel", world.now() - TimeDelta::minutes(1)).unwrap();
+        for size in [200_000, 0, 7] {
+            world.set_room_size("oncle_pixel", size).unwrap();
+            let there = world.chatters_at("oncle_pixel", world.now()).unwrap();
+            let ids: HashSet<i64> = there.iter().map(|person| person.id).collect();
+            assert_eq!(ids.len(), usize::try_from(size).unwrap());
+            assert!(there.iter().all(|person| person.created_at <= world.now()));
+        }
+        assert_eq!(world.chatters_at("oncle_pixel", world.now() - TimeDelta::minutes(1)).unwrap(), before);
+    }
+
+    #[test]
+    fn channels_share_some_of_their_people() {
+        let world = world_at("2026-06-01T12:00:00Z");
+        let ids = |channel| -> HashSet<i64> {
+            world.chatters_at(channel, world.now()).unwrap().iter().map(|person| person.id).collect()
+        };
+        let (rabbit, night) = (ids("lapinvert_live"), ids("nocturne_fm"));
+        let shared = rabbit.intersection(&night).count();
+        assert!((20..rabbit.len() / 3).contains(&shared), "{shared} of {}", rabbit.len());
     }
 }
