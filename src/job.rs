@@ -9,11 +9,15 @@ use rand::Rng;
 use sea_orm::{ConnectionTrait, DbErr};
 use serde::{Deserialize, Serialize};
 
+mod look;
 mod queue;
 mod settle;
 
+pub use look::{Standing, captures_under_way, standings};
 pub use queue::{Claimed, Parked, claim, heartbeat, move_due, next_due, rescue};
-pub use settle::{Lease, cancel_of_capture, cancel_of_session, fail, finish, hand_back, hold, keep, reschedule};
+pub use settle::{
+    Lease, cancel_of_capture, cancel_of_session, cancel_of_user, fail, finish, hand_back, hold, keep, retry, snooze,
+};
 
 use crate::db;
 
@@ -145,10 +149,17 @@ impl db::AsDbErr for JobError {
     }
 }
 
+/// The `error_kind` of a job that waits for Twitch's limit.
+const SNOOZED: &str = "busy";
+
 /// The pause before attempt `attempt + 1`: exponential with full jitter, at most five minutes.
 pub fn retry_delay(attempt: i32, rng: &mut impl Rng) -> Duration {
-    let ceiling_ms = 2_000u64.saturating_mul(1 << attempt.clamp(0, 8)).min(300_000);
-    Duration::milliseconds(i64::try_from(rng.random_range(500..=ceiling_ms)).unwrap_or(500))
+    Duration::milliseconds(rng.random_range(500..=retry_ceiling(attempt).num_milliseconds()))
+}
+
+/// The longest pause before attempt `attempt + 1`.
+fn retry_ceiling(attempt: i32) -> Duration {
+    Duration::seconds(2 << attempt.clamp(0, 8)).min(Duration::minutes(5))
 }
 
 #[cfg(test)]

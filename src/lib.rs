@@ -16,6 +16,7 @@ pub mod job;
 pub mod login;
 pub mod roles;
 pub mod secrets;
+pub mod serve;
 pub mod session;
 pub mod simulator;
 pub mod store;

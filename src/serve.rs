@@ -24,7 +24,7 @@ use crate::{
     db,
     roles::{
         self, Role, RoleSet,
-        gateway::Gateway,
+        gateway::{Gateway, VisitorLimits},
         internal_api::{self, ServerContext},
         readiness::Readiness,
         worker::Worker,
@@ -111,12 +111,12 @@ pub async fn serve(
 
 impl Shared {
     async fn open(settings: Settings, clock: Clock, stop: CancellationToken) -> anyhow::Result<Self> {
-        let secrets = Arc::new(Secrets::derive(&settings.secrets));
+        let mut secrets = Secrets::derive(&settings.secrets);
         let internal = secrets.internal.clone().context("no secret to show between the roles")?;
         let db = db::connect(&settings.database).await.context("cannot prepare the database")?;
         let store = Store::open(settings.redis_url.as_ref()).context("cannot prepare the store")?;
         let gate = if settings.roles.contains(Role::TwitchProxy) {
-            let cipher = secrets.tokens.clone().context("no key for the stored tokens")?;
+            let cipher = secrets.tokens.take().context("no key for the stored tokens")?;
             Some(Arc::new(Gate::new(&settings.twitch, db.clone(), store.clone(), clock.clone(), cipher)?))
         } else {
             None
@@ -142,7 +142,7 @@ impl Shared {
             trusted_proxies: settings.trusted_proxies.clone().into(),
             shutdown_grace: settings.shutdown_grace,
         };
-        let settings = Arc::new(settings);
+        let (settings, secrets) = (Arc::new(settings), Arc::new(secrets));
         Ok(Self { settings, secrets, clock, db, store, gate, twitch, analysis, analysis_client, server })
     }
 }
@@ -209,6 +209,7 @@ fn gateway(shared: &Shared) -> Gateway {
         store: shared.store.clone(),
         twitch: shared.twitch.clone(),
         analysis: shared.analysis_client.clone(),
+        limits: VisitorLimits::default(),
     }
 }
 

@@ -58,24 +58,33 @@ pub async fn fail(
     change(txn, lease, set, vec![now.into(), kind.into(), cut(message).into()]).await
 }
 
-/// Runs the job again after `after`. A snooze gives the attempt back, a retry does not.
-pub async fn reschedule(
+/// Runs the job again after a pause, the attempt spent.
+pub async fn retry(
     txn: &impl ConnectionTrait,
     lease: &Lease,
     clock: &Clock,
     after: Duration,
-    snooze: bool,
+    kind: &str,
     message: &str,
 ) -> Result<(), JobError> {
-    let now = db::now(txn, clock).await?;
-    let set = if snooze {
-        "status = 'scheduled', run_at = ?, attempt = attempt - 1, snoozes = snoozes + 1, lease_token = NULL, \
-         lease_until = NULL, worker = NULL, error_message = ?"
-    } else {
-        "status = 'scheduled', run_at = ?, lost_leases = 0, lease_token = NULL, lease_until = NULL, worker = NULL, \
-         error_message = ?"
-    };
-    change(txn, lease, set, vec![(now + after).into(), cut(message).into()]).await
+    let set = "status = 'scheduled', run_at = ?, lost_leases = 0, lease_token = NULL, lease_until = NULL, worker = NULL, \
+               error_kind = ?, error_message = ?";
+    let run_at = db::now(txn, clock).await? + after;
+    change(txn, lease, set, vec![run_at.into(), kind.into(), cut(message).into()]).await
+}
+
+/// Runs the job again after a pause that is not its fault: the attempt is given back.
+pub async fn snooze(
+    txn: &impl ConnectionTrait,
+    lease: &Lease,
+    clock: &Clock,
+    after: Duration,
+    message: &str,
+) -> Result<(), JobError> {
+    let set = "status = 'scheduled', run_at = ?, attempt = attempt - 1, snoozes = snoozes + 1, lost_leases = 0, \
+               lease_token = NULL, lease_until = NULL, worker = NULL, error_kind = ?, error_message = ?";
+    let run_at = db::now(txn, clock).await? + after;
+    change(txn, lease, set, vec![run_at.into(), super::SNOOZED.into(), cut(message).into()]).await
 }
 
 /// Gives the job to another worker at once, without spending an attempt.
@@ -86,16 +95,30 @@ pub async fn hand_back(txn: &impl ConnectionTrait, lease: &Lease) -> Result<(), 
 
 /// Cancels what is queued, planned or running for a session. A running worker notices at its next write.
 pub async fn cancel_of_session(txn: &impl ConnectionTrait, session_id: i64, now: DateTime<Utc>) -> Result<u64, DbErr> {
-    let sql = "UPDATE jobs SET status = 'cancelled', finished_at = ?, lease_token = NULL, lease_until = NULL, \
-               unique_key = NULL WHERE session_id = ? AND status IN ('pending', 'scheduled', 'running')";
-    Ok(db::execute(txn, sql, [now.into(), session_id.into()]).await?.rows_affected())
+    cancel_where(txn, "session_id", session_id, now).await
 }
 
 /// Cancels what is queued, planned or running for one capture.
 pub async fn cancel_of_capture(txn: &impl ConnectionTrait, capture_id: i64, now: DateTime<Utc>) -> Result<u64, DbErr> {
-    let sql = "UPDATE jobs SET status = 'cancelled', finished_at = ?, lease_token = NULL, lease_until = NULL, \
-               unique_key = NULL WHERE capture_id = ? AND status IN ('pending', 'scheduled', 'running')";
-    Ok(db::execute(txn, sql, [now.into(), capture_id.into()]).await?.rows_affected())
+    cancel_where(txn, "capture_id", capture_id, now).await
+}
+
+/// Cancels what is queued, planned or running for a user.
+pub async fn cancel_of_user(txn: &impl ConnectionTrait, user_id: i64, now: DateTime<Utc>) -> Result<u64, DbErr> {
+    cancel_where(txn, "user_id", user_id, now).await
+}
+
+async fn cancel_where(
+    txn: &impl ConnectionTrait,
+    column: &'static str,
+    id: i64,
+    now: DateTime<Utc>,
+) -> Result<u64, DbErr> {
+    let sql = format!(
+        "UPDATE jobs SET status = 'cancelled', finished_at = ?, lease_token = NULL, lease_until = NULL, \
+         unique_key = NULL WHERE {column} = ? AND status IN ('pending', 'scheduled', 'running')"
+    );
+    Ok(db::execute(txn, &sql, [now.into(), id.into()]).await?.rows_affected())
 }
 
 /// Error texts are kept to what the column holds.

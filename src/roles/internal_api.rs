@@ -79,6 +79,11 @@ where
     ended.with_context(|| format!("the server of {role} did not end well"))
 }
 
+/// For a role that has no routes of its own.
+pub fn no_routes(config: &mut web::ServiceConfig) {
+    config.default_service(web::to(|| async { problem(Code::NotFound, "no such route") }));
+}
+
 async fn healthz(role: web::Data<Role>, context: web::Data<ServerContext>) -> HttpResponse {
     let ready_once = context.readiness.was_ready_once();
     HttpResponse::Ok().json(json!({ "status": "ok", "role": role.as_str(), "ready_once": ready_once }))

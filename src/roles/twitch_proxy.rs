@@ -3,15 +3,20 @@
 //!
 //! Only the routes stand here. The server around them, and the check of the internal token, are those of every internal role.
 
+use std::sync::Arc;
+
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{
         StatusCode,
         header::{AUTHORIZATION, RETRY_AFTER},
     },
+    middleware::from_fn,
     web,
 };
 use secrecy::SecretString;
+
+use super::internal_api::{self, require_token};
 
 use crate::{
     twitch::{Gate, GateAnswer, Identity, Query, Route, TwitchClient, TwitchError, TwitchUserId},
@@ -23,16 +28,21 @@ const MAX_VALUES: usize = 100;
 /// Longer than any id, login or cursor of Twitch's.
 const MAX_VALUE_LENGTH: usize = 1_024;
 
-/// Registers the routes; needs a `web::Data<Gate>`.
-pub fn configure(config: &mut web::ServiceConfig) {
-    config
-        .route("/chatters", web::get().to(chatters))
-        .route("/users", web::get().to(users))
-        .route("/moderated-channels", web::get().to(moderated_channels))
-        .route("/streams", web::get().to(streams))
-        .route("/sign-in", web::post().to(sign_in))
-        .route("/disconnect", web::post().to(disconnect))
-        .route("/ping", web::get().to(ping));
+/// The routes of the role; all need the internal token.
+pub fn routes(config: &mut web::ServiceConfig, gate: &Arc<Gate>) {
+    config.service(
+        web::scope("")
+            .app_data(web::Data::from(gate.clone()))
+            .wrap(from_fn(require_token))
+            .route("/chatters", web::get().to(chatters))
+            .route("/users", web::get().to(users))
+            .route("/moderated-channels", web::get().to(moderated_channels))
+            .route("/streams", web::get().to(streams))
+            .route("/sign-in", web::post().to(sign_in))
+            .route("/disconnect", web::post().to(disconnect))
+            .route("/ping", web::get().to(ping))
+            .default_service(web::to(|| async { internal_api::problem(Code::NotFound, "no such route") })),
+    );
 }
 
 /// What the parameters of a route may be.

@@ -169,7 +169,7 @@ impl Worker {
             JobError::HandBack => job::hand_back(db, lease).await,
             JobError::Snooze { after, message } => {
                 let after = Span::from_std(*after).unwrap_or(Span::seconds(60));
-                job::reschedule(db, lease, clock, after, true, message).await
+                job::snooze(db, lease, clock, after, message).await
             }
             JobError::Fail { kind, message } => self.give_up(claimed, kind, message).await,
             JobError::Retry { kind, message } => self.retry(claimed, kind, message).await,
@@ -182,7 +182,7 @@ impl Worker {
             return self.give_up(claimed, kind, message).await;
         }
         let after = job::retry_delay(claimed.attempt, &mut rand::rng());
-        job::reschedule(&self.context.db, &claimed.lease, &self.context.clock, after, false, message).await
+        job::retry(&self.context.db, &claimed.lease, &self.context.clock, after, kind, message).await
     }
 
     /// The job, and the capture it was for, fail together.

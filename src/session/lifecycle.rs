@@ -125,6 +125,14 @@ pub async fn expire_due(db: &DatabaseConnection, now: DateTime<Utc>) -> Result<u
     Ok(due.len())
 }
 
+/// Cancels every capture and job of a user that is not finished; the sessions stay.
+pub async fn cancel_work_of_user(txn: &impl ConnectionTrait, user_id: i64, now: DateTime<Utc>) -> Result<(), DbErr> {
+    job::cancel_of_user(txn, user_id, now).await?;
+    let sql = "UPDATE captures SET status = 'cancelled', alive_key = NULL, finished_at = ? \
+               WHERE user_id = ? AND status = 'running'";
+    db::execute(txn, sql, [now.into(), user_id.into()]).await.map(drop)
+}
+
 /// Ends a session: nobody sees it any more, what is queued or running for it is cancelled.
 pub(super) async fn end(
     txn: &impl ConnectionTrait,

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use rand::Rng;
-use sea_orm::{DatabaseConnection};
+use sea_orm::DatabaseConnection;
 use secrecy::SecretString;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;

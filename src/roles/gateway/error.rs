@@ -130,8 +130,7 @@ pub async fn render<B: MessageBody + 'static>(
         Some(failure) => page(answer.request(), failure),
         // What actix itself refuses: unreadable paths, bodies that are too large.
         None if status.is_client_error() => {
-            let failure =
-                Failure::BadRequest("The request could not be read.", "La demande n’a pas pu être lue.");
+            let failure = Failure::BadRequest("The request could not be read.", "La demande n’a pas pu être lue.");
             page(answer.request(), &failure)
         }
         None => page(answer.request(), &Failure::Internal(error.to_string())),
@@ -146,8 +145,7 @@ fn page(request: &HttpRequest, failure: &Failure) -> HttpResponse {
         let location = format!("/auth/login?next={next}");
         return HttpResponse::SeeOther().insert_header((header::LOCATION, location)).finish();
     }
-    let visitor =
-        request.extensions().get::<Visitor>().cloned().unwrap_or_else(|| Visitor::unknown(request));
+    let visitor = request.extensions().get::<Visitor>().cloned().unwrap_or_else(|| Visitor::unknown(request));
     let kind = failure.kind(&visitor);
     let request_id = (kind.status() >= 500).then(|| Uuid::new_v4().simple().to_string());
     if let Some(request_id) = &request_id {

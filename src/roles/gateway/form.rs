@@ -5,7 +5,12 @@
 
 use std::collections::HashMap;
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web::{Bytes, Data}};
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    http::header,
+    web::{Bytes, Data},
+};
 use futures_util::future::LocalBoxFuture;
 
 use super::{
@@ -54,8 +59,7 @@ impl FromRequest for Posted {
         let request = request.clone();
         Box::pin(async move {
             let visitor = Visitor::extract(&request).await?;
-            let unreadable =
-                || Failure::BadRequest("The form could not be read.", "Le formulaire n’a pas pu être lu.");
+            let unreadable = || Failure::BadRequest("The form could not be read.", "Le formulaire n’a pas pu être lu.");
             let body = body.await.map_err(|_unread| unreadable())?;
             let fields: HashMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
             let gateway = request.app_data::<Data<Gateway>>().ok_or_else(unreadable)?;

@@ -1,11 +1,6 @@
 //! Who is asking, in which language, and from which page.
 
-use actix_web::{
-    FromRequest, HttpMessage, HttpRequest, HttpResponse,
-    dev::Payload,
-    http::header,
-    web::Data,
-};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, dev::Payload, http::header, web::Data};
 use askama::Template;
 use chrono::{DateTime, Utc};
 use futures_util::future::LocalBoxFuture;
