@@ -303,7 +303,7 @@ impl Gate {
         let own = own.data.into_iter().find(|user| user.id == twitch_user_id);
         let own = super::Profile::try_from(own.ok_or_else(|| TwitchError::unavailable("no profile of its own"))?)?;
         let person = Person { twitch_user_id, login: own.login, display_name: own.display_name, scopes };
-        let user_id = self.tokens.keep(person.clone(), grant).await?;
+        let user_id = self.tokens.keep(&person, &grant).await?;
         let Person { twitch_user_id, login, display_name, scopes } = person;
         Ok(SignedIn { user_id, twitch_user_id, login, display_name, scopes })
     }

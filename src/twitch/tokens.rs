@@ -9,13 +9,14 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use rand::Rng;
-use sea_orm::{DatabaseConnection, DatabaseTransaction};
+use sea_orm::DatabaseConnection;
 use secrecy::SecretString;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::{
     clock::Clock,
+    db,
     secrets::TokenCipher,
     store::{Area, Store},
 };
@@ -202,11 +203,10 @@ impl Tokens {
     }
 
     /// Keeps what a sign-in brought, together with the row in `users`; returns `users.id`.
-    pub async fn keep(&self, person: token_rows::Person, grant: TokenGrant) -> Result<i64, TwitchError> {
-        let (cipher, now) = (self.cipher.clone(), self.clock.now());
-        // Owned values only: a future that holds on to borrowed ones could not move between threads.
-        let work = async move |txn: &DatabaseTransaction| token_rows::sign_in(txn, &cipher, &person, &grant, now).await;
-        crate::db::write(&self.db, work).await.map_err(storage)
+    pub async fn keep(&self, person: &token_rows::Person, grant: &TokenGrant) -> Result<i64, TwitchError> {
+        let now = self.clock.now();
+        db::write_txn!(&self.db, |txn| token_rows::sign_in(txn, &self.cipher, person, grant, now).await)
+            .map_err(storage)
     }
 
     /// Revokes the tokens of `user` at Twitch and forgets them. While Twitch does not answer they stay, to be tried again.
