@@ -30,10 +30,10 @@ const BURST: u32 = 16;
 const ALONE_PART: u32 = 4;
 /// What a bucket is closed for when the header is missing or lies in the past, and at most.
 const MIN_PAUSE: Duration = Duration::from_secs(1);
-const MAX_PAUSE: Duration = Duration::from_secs(60);
+const MAX_PAUSE: Duration = Duration::from_mins(1);
 /// How long one route of one bucket rests when Twitch refuses only that.
 const ROUTE_PAUSE: Duration = Duration::from_secs(5);
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// Whose calls count together. Source: dev.twitch.tv/docs/api/guide#twitch-rate-limits ("per client ID per user per minute").
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -73,8 +73,8 @@ impl Limiter {
             alone: Store::Memory(MemoryStore::new()),
             clock,
             interval: Duration::from_secs(1) / per_second.max(1),
-            slower: Cache::builder().max_capacity(10_000).time_to_live(Duration::from_secs(600)).build(),
-            lines: Cache::builder().max_capacity(10_000).time_to_idle(Duration::from_secs(600)).build(),
+            slower: Cache::builder().max_capacity(10_000).time_to_live(Duration::from_mins(10)).build(),
+            lines: Cache::builder().max_capacity(10_000).time_to_idle(Duration::from_mins(10)).build(),
             resting: Mutex::default(),
         }
     }
@@ -131,10 +131,10 @@ impl Limiter {
     pub async fn observe(&self, bucket: &Bucket, route: Route, answer: &Answer) {
         let RateHeaders { limit, remaining, .. } = answer.rate;
         if let Some(limit) = limit.filter(|limit| *limit > 0) {
-            if lowered(self.interval, Some(limit)) != lowered(self.interval, None) {
-                self.slower.insert(bucket.clone(), limit).await;
-            } else {
+            if lowered(self.interval, Some(limit)) == lowered(self.interval, None) {
                 self.slower.invalidate(bucket).await;
+            } else {
+                self.slower.insert(bucket.clone(), limit).await;
             }
         }
         let refused = answer.status == 429;

@@ -223,6 +223,7 @@ impl Tokens {
 }
 
 /// The database is the gate's own; for the caller it is Twitch that cannot be asked.
+#[expect(clippy::needless_pass_by_value, reason = "what map_err calls takes the error")]
 fn storage(error: sea_orm::DbErr) -> TwitchError {
     tracing::error!(%error, "the tokens cannot be read or written");
     TwitchError::unavailable("the stored tokens cannot be reached")
