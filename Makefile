@@ -22,10 +22,10 @@ build: ## the executable as it is shipped: target/release/tca
 	cargo build $(LOCKED) --release
 
 test: lint deny ## everything: format, lints, licences, borders, all tests on both pairs of backends
-	tests/with-servers cargo test $(LOCKED) --workspace
+	tests/with-servers cargo test $(LOCKED) --workspace --no-fail-fast
 
 test-quick: ## all tests that need no server: SQLite and the in-process store
-	cargo test $(LOCKED) --workspace -- $(WITHOUT_SERVERS)
+	cargo test $(LOCKED) --workspace --no-fail-fast -- $(WITHOUT_SERVERS)
 
 lint: ## format and lints, as strict as in CI
 	cargo fmt --all --check

@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 pub mod analysis;
+pub mod gateway;
 pub mod internal_api;
 pub mod readiness;
 pub mod twitch_proxy;

@@ -112,7 +112,8 @@ impl Store {
         either!(self, store => store.increment(area, key, by, ttl).await)
     }
 
-    /// Asks the bucket `key` for one grant, by the generic cell rate algorithm on the store's own clock.
+    /// Asks the bucket `key` for one grant, by the generic cell rate algorithm on the store's own clock. A bucket
+    /// that the store does not know (new, or lost) starts with one grant and fills up at its rate.
     pub async fn take(&self, key: &str, limit: BucketLimit) -> Result<Grant, StoreError> {
         either!(self, store => store.take(key, limit).await)
     }

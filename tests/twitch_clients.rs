@@ -24,7 +24,7 @@ const MODERATED: &str = "user:read:moderated_channels";
 
 /// Status and message of a refusal by Helix.
 fn refusal<T: std::fmt::Debug>(result: Result<T, ClientRequestError<reqwest::Error>>) -> (u16, String) {
-    match result.unwrap_err() {
+    match result.expect_err("Helix refuses") {
         ClientRequestError::HelixRequestGetError(HelixRequestGetError::Error { status, message, .. }) => {
             (status.as_u16(), message)
         }
@@ -34,11 +34,11 @@ fn refusal<T: std::fmt::Debug>(result: Result<T, ClientRequestError<reqwest::Err
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_signs_in_is_validated_refreshed_and_revoked() {
-    let stage = Stage::open().await;
+    let stage = Stage::open();
     let redirect = "http://localhost:8080/auth/callback".parse().unwrap();
     let mut builder = UserToken::builder("demo".into(), "demo-secret".into(), redirect)
         .set_scopes(vec![Scope::ModeratorReadChatters, Scope::UserReadModeratedChannels]);
-    let (url, state) = builder.generate_url();
+    let (url, csrf) = builder.generate_url();
 
     let page = stage.get(&format!("{}?{}", url.path(), url.query().unwrap()), &[]).await;
     assert_eq!(page.status(), 200);
@@ -51,7 +51,7 @@ async fn a_user_signs_in_is_validated_refreshed_and_revoked() {
     let back = location(&stage.post_form("/oauth2/authorize", &form).await);
     assert!(back.as_str().starts_with("http://localhost:8080/auth/callback?"), "{back}");
     let back = pairs(&back);
-    assert_eq!(back["state"], state.secret());
+    assert_eq!(back["state"], csrf.secret());
     assert_eq!(back["scope"], format!("{CHATTERS} {MODERATED}"));
 
     let mut token = builder.get_user_token(&stage.http, &back["state"], &back["code"]).await.unwrap();
@@ -74,7 +74,7 @@ async fn a_user_signs_in_is_validated_refreshed_and_revoked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn consent_can_be_refused_and_a_code_works_once_at_its_own_redirect() {
-    let stage = Stage::open().await;
+    let stage = Stage::open();
     let ask = |redirect: &str| {
         [("client_id", "demo"), ("redirect_uri", redirect), ("response_type", "code"), ("state", "s 1")]
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -120,7 +120,7 @@ async fn consent_can_be_refused_and_a_code_works_once_at_its_own_redirect() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_application_asks_for_a_hundred_users_and_not_one_more() {
-    let stage = Stage::open().await;
+    let stage = Stage::open();
     let token =
         AppAccessToken::get_app_access_token(&stage.http, "demo".into(), "demo-secret".into(), vec![]).await.unwrap();
     let seen = token.validate_token(&stage.http).await.unwrap();
@@ -150,7 +150,7 @@ async fn an_application_asks_for_a_hundred_users_and_not_one_more() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_moderator_reads_every_page_of_a_chat() {
-    let stage = Stage::open().await;
+    let stage = Stage::open();
     stage.world.set_room_size("nocturne_fm", 2_345).unwrap();
     let token = stage.sign_in("mirabelle_mod", &[CHATTERS]).await;
     let room = stage.id_of("nocturne_fm");
@@ -187,7 +187,7 @@ async fn a_moderator_reads_every_page_of_a_chat() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn moderated_channels_and_streams_are_paged() {
-    let stage = Stage::open().await;
+    let stage = Stage::open();
     let ines = stage.sign_in("ines_veille", &[MODERATED]).await;
     let request = GetModeratedChannelsRequest::user_id(ines.user_id.clone());
     let mut page = Some(stage.helix.req_get(request, &ines).await.unwrap());
@@ -221,7 +221,7 @@ async fn moderated_channels_and_streams_are_paged() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_are_told_in_headers_and_hold_per_user() {
-    let stage = Stage::open().await;
+    let stage = Stage::open();
     stage.world.set_rate(Rate { refill_per_minute: 60, bucket_size: 3 });
     let bearer = stage.bearer("mirabelle_mod", &[CHATTERS]);
     for left in ["2", "1", "0"] {
@@ -257,7 +257,7 @@ async fn limits_are_told_in_headers_and_hold_per_user() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn planned_faults_meet_the_calls_they_name() {
-    let stage = Stage::open().await;
+    let stage = Stage::open();
     let bearer = stage.bearer("mirabelle_mod", &[CHATTERS]);
     let mirabelle = stage.id_of("mirabelle_mod");
     let query = format!("broadcaster_id={}&moderator_id={mirabelle}&first=100", stage.id_of("lapinvert_live"));
@@ -316,7 +316,7 @@ async fn planned_faults_meet_the_calls_they_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_control_page_works_by_form_and_by_json() {
-    let stage = Stage::open().await;
+    let stage = Stage::open();
     let form = |fields: &[(&str, &str)]| -> Vec<(String, String)> {
         fields.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     };
@@ -359,8 +359,8 @@ async fn the_control_page_works_by_form_and_by_json() {
 
     let fault = json!({"route": "users", "fault": "status", "value": 500, "count": 2});
     assert_eq!(stage.order("faults", fault).await.0, 200);
-    let (_, state) = stage.answer(stage.get("/control/state", &[]).await).await;
-    assert_eq!(state["faults"][0], json!({"route": "users", "fault": {"status": 500}, "skip": 0, "count": 2}));
+    let (_, shown) = stage.answer(stage.get("/control/state", &[]).await).await;
+    assert_eq!(shown["faults"][0], json!({"route": "users", "fault": {"status": 500}, "skip": 0, "count": 2}));
     let (_, log) = stage.answer(stage.get("/control/log?after=0", &[]).await).await;
     assert!(log["calls"].as_array().unwrap().iter().any(|call| call["route"] == "chatters" && call["status"] == 200));
     let elsewhere = [("origin".to_owned(), "https://evil.example".to_owned())];
@@ -370,7 +370,7 @@ async fn the_control_page_works_by_form_and_by_json() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_past_wave_stands_in_the_past_only() {
-    let stage = Stage::open().await;
+    let stage = Stage::open();
     let now = stage.world.now();
     let hours = |hours| now - chrono::TimeDelta::hours(hours);
     let mut order = Wave::new("karnaval_tv", 120);

@@ -57,7 +57,6 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) 
 return 0";
 
 /// Answers with the text: a number in Lua is a double and would lose the last digits of a large one.
-
 const INCREMENT: &str = "
 redis.call('INCRBY', KEYS[1], ARGV[1])
 if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
@@ -108,11 +107,11 @@ impl Link {
                     let mut rests_until = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
                     *rests_until = Some(Instant::now() + REST);
                 }
-                Err(failed(error))
+                Err(error.into())
             }
             outcome => {
                 self.timeouts.store(0, Ordering::Relaxed);
-                outcome.map_err(failed)
+                outcome.map_err(StoreError::from)
             }
         }
     }
@@ -137,7 +136,7 @@ pub fn check_url(url: &SecretString) -> Result<(), StoreError> {
 
 fn understand(url: &SecretString) -> Result<(RedisUrl, Config), StoreError> {
     let parsed = RedisUrl::parse(url.expose_secret())?;
-    let mut config = Config::from_url(&parsed.url).map_err(failed)?;
+    let mut config = Config::from_url(&parsed.url)?;
     config.fail_fast = false;
     Ok((parsed, config))
 }
@@ -165,7 +164,7 @@ impl RedisStore {
 
         let mut tasks = JoinSet::new();
         let mut link = |database: u8| -> Result<Arc<Link>, StoreError> {
-            let client = builder.with_config(|config| config.database = Some(database)).build().map_err(failed)?;
+            let client = builder.with_config(|config| config.database = Some(database)).build()?;
             tasks.spawn(keep_connected(client.clone()));
             Ok(Link::new(client))
         };
@@ -176,7 +175,7 @@ impl RedisStore {
             }
             None => [link(0)?, link(1)?, link(2)?, link(3)?],
         };
-        let subscriber = builder.build_subscriber_client().map_err(failed)?;
+        let subscriber = builder.build_subscriber_client()?;
         let topics = Arc::new(Topics::default());
         tasks.spawn(pass_wake_ups_on(subscriber.clone(), channel(&parsed.prefix, ""), Arc::clone(&topics)));
         tasks.spawn(keep_connected(subscriber));
@@ -196,7 +195,7 @@ impl RedisStore {
 
     pub(super) async fn set(&self, area: Area, key: &str, value: Bytes, ttl: Duration) -> Result<(), StoreError> {
         let link = self.link(area)?;
-        link.heard(link.client.set(self.key(area, key), value, expiry(ttl), None, false).await)
+        link.heard(link.client.set(self.key(area, key), value, Some(expiry(ttl)), None, false).await)
     }
 
     pub(super) async fn set_if_absent(
@@ -207,7 +206,7 @@ impl RedisStore {
         ttl: Duration,
     ) -> Result<bool, StoreError> {
         let link = self.link(area)?;
-        let set = link.client.set(self.key(area, key), value, expiry(ttl), Some(SetOptions::NX), false);
+        let set = link.client.set(self.key(area, key), value, Some(expiry(ttl)), Some(SetOptions::NX), false);
         let answer: Value = link.heard(set.await)?;
         Ok(!answer.is_null())
     }
@@ -367,8 +366,8 @@ fn bucket_args(command: &'static str, span: Duration, burst: u32) -> Vec<Value> 
     vec![command.into(), micros.into(), i64::from(burst).into(), whole_millis(gcra::KEPT_IDLE).into()]
 }
 
-fn expiry(ttl: Duration) -> Option<Expiration> {
-    Some(Expiration::PX(whole_millis(ttl)))
+fn expiry(ttl: Duration) -> Expiration {
+    Expiration::PX(whole_millis(ttl))
 }
 
 /// At least one, at most a year, as Redis wants it.
@@ -377,6 +376,21 @@ fn whole_millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(YEAR).clamp(1, YEAR)
 }
 
-fn failed(error: RedisError) -> StoreError {
-    StoreError(error.to_string())
+impl From<RedisError> for StoreError {
+    fn from(error: RedisError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_documented_kind_of_url_is_understood() {
+        for url in ["redis://h", "rediss://u:p@h:6380/3", "redis-sentinel://u:p@a,b:26380/main/2?sentinelPassword=s"] {
+            check_url(&SecretString::from(url)).unwrap();
+        }
+        check_url(&SecretString::from("http://h")).unwrap_err();
+    }
 }

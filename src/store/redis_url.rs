@@ -39,9 +39,9 @@ impl RedisUrl {
             None => (String::new(), authority),
         };
         let sentinel = scheme.ends_with("-sentinel");
-        let mut hosts = hosts.split(',').map(|host| match sentinel && !host.contains(':') {
-            true => format!("{host}:{SENTINEL_PORT}"),
-            false => host.to_owned(),
+        let mut hosts = hosts.split(',').map(|host| {
+            let port_missing = sentinel && !host.contains(':');
+            if port_missing { format!("{host}:{SENTINEL_PORT}") } else { host.to_owned() }
         });
         let first = hosts.next().unwrap_or_default();
         let others: Vec<String> = hosts.collect();
@@ -50,8 +50,11 @@ impl RedisUrl {
         }
         let mut url = Url::parse(&format!("{scheme}://{credentials}{first}{tail}"))
             .map_err(|error| refused(&error.to_string()))?;
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(refused("it names no host"));
+        }
         let (service, database) = read_path(url.path(), sentinel)?;
-        let prefix = rewrite_query(&mut url, &others, sentinel.then_some(service))?;
+        let prefix = rewrite_query(&mut url, &others, service.as_deref().or(sentinel.then_some("mymaster")))?;
         url.set_path(&database.map(|number| number.to_string()).unwrap_or_default());
         Ok(Self { url: url.into(), prefix, database })
     }
@@ -70,8 +73,8 @@ fn read_path(path: &str, sentinel: bool) -> Result<(Option<String>, Option<u8>),
     }
 }
 
-/// Takes `prefix` out, puts further hosts and the service in. `service` is `None` without sentinels.
-fn rewrite_query(url: &mut Url, others: &[String], service: Option<Option<String>>) -> Result<String, StoreError> {
+/// Takes `prefix` out, puts further hosts and the service in.
+fn rewrite_query(url: &mut Url, others: &[String], service: Option<&str>) -> Result<String, StoreError> {
     let mut pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
     let prefix = pairs.iter().find(|(name, _)| name == "prefix").map_or("tca".to_owned(), |(_, value)| value.clone());
     if prefix.is_empty() || !prefix.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:".contains(c)) {
@@ -82,7 +85,7 @@ fn rewrite_query(url: &mut Url, others: &[String], service: Option<Option<String
     if let Some(service) = service
         && !pairs.iter().any(|(name, _)| name == "sentinelServiceName")
     {
-        pairs.push(("sentinelServiceName".to_owned(), service.unwrap_or_else(|| "mymaster".to_owned())));
+        pairs.push(("sentinelServiceName".to_owned(), service.to_owned()));
     }
     url.set_query(None);
     if !pairs.is_empty() {

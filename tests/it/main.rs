@@ -1,5 +1,7 @@
 //! Behaviour against real servers, in one binary. How to write a test here stands in `support/mod.rs`.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
 #[macro_use]
 mod support;
 

@@ -139,6 +139,17 @@ async fn a_frozen_redis_costs_bounded_time_on_redis() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_master_is_found_through_a_sentinel_on_redis() {
+    let master = RedisServer::start().await;
+    let sentinel = master.start_sentinel().await;
+    let store = connected(&sentinel.url()).await;
+    store.set(Area::Cache, "key", bytes("value"), LONG).await.unwrap();
+    assert_eq!(store.get(Area::Cache, "key").await.unwrap(), Some(bytes("value")));
+    master.command(&["-n", "3", "FLUSHDB"]);
+    assert_eq!(store.get(Area::Cache, "key").await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_starts_later_is_found_on_redis() {
     let mut server = RedisServer::start().await;
     server.kill();

@@ -15,7 +15,6 @@
 //! contain `on_mariadb` or `on_redis`; `make test` runs everything through `tests/with-servers`, which sets
 //! `TCA_TEST_MARIADB_URL` and `TCA_TEST_REDIS_URL`. Never sleep for a fixed time: wait for a condition with [`eventually`].
 
-mod own_tests;
 pub mod redis_server;
 
 use std::time::{Duration, Instant};
@@ -29,14 +28,14 @@ use uuid::Uuid;
 /// How long [`eventually`] waits before it gives up.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 /// A time to live that no test outlives.
-pub const LONG_ENOUGH: Duration = Duration::from_secs(60);
+pub const LONG_ENOUGH: Duration = Duration::from_mins(1);
 
 /// Makes one test for each pair of backends; see the head of this module.
 macro_rules! on_each_backend {
     ($($(#[$attribute:meta])* async fn $name:ident($backend:ident: Backend) $body:block)+) => {$(
         $(#[$attribute])*
         mod $name {
-            #[expect(clippy::allow_attributes, clippy::wildcard_imports, reason = "the module around is the test's own")]
+            #[expect(clippy::allow_attributes, reason = "fulfilled in some tests only")]
             #[allow(unused_imports, reason = "a test may use nothing of the module around")]
             use super::*;
 
@@ -54,6 +53,9 @@ macro_rules! on_each_backend {
         }
     )+};
 }
+
+// Below the macro, which is known only to what follows it.
+mod own_tests;
 
 /// A pair of database and store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,9 +119,8 @@ impl Drop for TestDatabase {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(on_server(&server, &format!("DROP DATABASE IF EXISTS {name}")));
         });
-        if removal.join().is_err() && !std::thread::panicking() {
-            panic!("the test's database could not be removed");
-        }
+        let removed = removal.join().is_ok();
+        assert!(removed || std::thread::panicking(), "the test's database could not be removed");
     }
 }
 

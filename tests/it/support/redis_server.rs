@@ -12,6 +12,8 @@ use super::{eventually, with_own_prefix};
 /// A private `redis-server` on a free port; killed when dropped.
 pub struct RedisServer {
     port: u16,
+    /// The port of the server it watches, if it is a sentinel.
+    watched: Option<u16>,
     folder: tempfile::TempDir,
     process: Option<Child>,
 }
@@ -19,23 +21,41 @@ pub struct RedisServer {
 impl RedisServer {
     /// A running server.
     pub async fn start() -> Self {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|taken| taken.local_addr()).expect("a port");
+        Self::start_on_free_port(None).await
+    }
+
+    /// A sentinel that knows this server as the master of `mymaster`.
+    pub async fn start_sentinel(&self) -> Self {
+        Self::start_on_free_port(Some(self.port)).await
+    }
+
+    async fn start_on_free_port(watched: Option<u16>) -> Self {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|taken| taken.local_addr()).expect("a port");
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut server = Self { port: port.port(), folder, process: None };
+        let mut server = Self { port: free.port(), watched, folder, process: None };
         server.restart().await;
         server
     }
 
     /// A URL with a prefix of its own on every call.
     pub fn url(&self) -> SecretString {
-        with_own_prefix(&format!("redis://127.0.0.1:{}", self.port))
+        let scheme = if self.watched.is_some() { "redis-sentinel" } else { "redis" };
+        with_own_prefix(&format!("{scheme}://127.0.0.1:{}", self.port))
     }
 
     /// Starts the server, empty, on the same port.
     pub async fn restart(&mut self) {
         self.kill();
+        let purpose = match self.watched {
+            Some(port) => format!("sentinel monitor mymaster 127.0.0.1 {port} 1"),
+            None => "save \"\"\nappendonly no".to_owned(),
+        };
+        let settings = format!("port {}\nbind 127.0.0.1\n{purpose}\n", self.port);
+        let file = self.folder.path().join("redis.conf");
+        std::fs::write(&file, settings).expect("the folder can be written to");
         let process = Command::new("redis-server")
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .arg(&file)
+            .args(self.watched.map(|_| "--sentinel"))
             .current_dir(self.folder.path())
             .stdout(Stdio::null())
             .spawn()
