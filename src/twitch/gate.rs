@@ -135,6 +135,12 @@ impl Gate {
         }
     }
 
+    /// Waits for refreshes that are under way: their tokens are the only ones left. To be called when a process stops,
+    /// after its servers.
+    pub async fn settle(&self) {
+        self.tokens.settle().await;
+    }
+
     pub(super) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }

@@ -24,10 +24,10 @@ on_each_backend! {
         let channels = stage.client.moderated_channels(signed_in.user_id, signed_in.twitch_user_id).await.unwrap();
         assert!(channels.iter().any(|channel| channel.login == MODERATED));
         let (access, refresh) = stage.stored_tokens(signed_in.user_id).await.unwrap();
-        for call in [&access, &refresh] {
-            assert!(stage.world.calls_after(0).iter().all(|logged| !logged.target.contains(call.as_str())));
-            assert!(call.len() > 80, "sealed");
-        }
+        assert_ne!(access, refresh);
+        let as_stored = Identity::Bearer(SecretString::from(access));
+        let refused = stage.gate.call(&as_stored, Route::Users, Vec::new()).await.unwrap_err();
+        assert_eq!(refused, TwitchError::SignInAgain, "what is stored is no token");
     }
 
     async fn a_sign_in_that_grants_too_little_is_refused(backend: Backend) {
@@ -66,7 +66,7 @@ on_each_backend! {
         stage.world.expire_tokens(None).unwrap();
         let channel = stage.id(MODERATED);
         let ask = |index: usize| {
-            let client = if index % 2 == 0 { &stage.client } else { &other };
+            let client = if index.is_multiple_of(2) { &stage.client } else { &other };
             client.chatters(user, channel, moderator, None)
         };
         let results = futures_util::future::join_all((0..8).map(ask)).await;
@@ -151,6 +151,27 @@ on_each_backend! {
         assert_eq!(profiles.profiles.len(), 1, "the application's bucket is another");
     }
 
+    async fn two_replicas_together_keep_the_promised_rate(backend: Backend) {
+        let stage = Stage::new(backend).await;
+        let other = stage.replica();
+        let (user, moderator) = stage.hero().await;
+        let channel = stage.id(MODERATED);
+        let ask = |index: usize| {
+            let client = if index.is_multiple_of(2) { &stage.client } else { &other };
+            client.chatters(user, channel, moderator, None)
+        };
+        let results = futures_util::future::join_all((0..60).map(ask)).await;
+        assert!(results.iter().all(Result::is_ok));
+        let moments: Vec<Duration> = stage.moments(SimRoute::Chatters);
+        assert_eq!(moments.len(), 60);
+        for (index, from) in moments.iter().enumerate() {
+            for (later, to) in moments.iter().enumerate().skip(index) {
+                let calls = u32::try_from(later - index + 1).unwrap();
+                assert!(f64::from(calls) <= 20.0 + 10.0 * to.saturating_sub(*from).as_secs_f64(), "{calls} from {from:?} to {to:?}");
+            }
+        }
+    }
+
     async fn a_small_bucket_is_never_overdrawn(backend: Backend) {
         let stage = Stage::new(backend).await;
         stage.world.set_rate(Rate { refill_per_minute: 240, bucket_size: 240 });
@@ -191,6 +212,38 @@ on_each_backend! {
         let bad = Identity::Bearer(SecretString::from("no token"));
         let refused = stage.gate.call(&bad, Route::Users, vec![("id", moderator.to_string())]).await.unwrap_err();
         assert_eq!(refused, TwitchError::SignInAgain);
+    }
+
+    async fn the_role_hands_on_what_twitch_says_and_names_its_own_refusals(backend: Backend) {
+        let stage = Stage::new(backend).await;
+        let (user, moderator) = stage.hero().await;
+        let (url, http) = (stage.serve_role(), reqwest::Client::builder().build().unwrap());
+        let get = async |target: String, header: (&'static str, String)| {
+            let answer = http.get(format!("{url}{target}")).header(header.0, header.1).send().await.unwrap();
+            let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+            (status, headers, answer.json::<serde_json::Value>().await.unwrap())
+        };
+        let nobody = || ("X-Nothing", String::new());
+        let named = || ("X-TCA-User", user.to_string());
+        let (status, headers, body) = get(format!("users?id={moderator}&login={MODERATED}"), nobody()).await;
+        assert_eq!((status, &headers["x-cache"], body["data"].as_array().unwrap().len()), (200, &"MISS".parse().unwrap(), 2));
+        assert!(headers.contains_key("ratelimit-remaining"));
+        let (_, headers, again) = get(format!("users?login={MODERATED}&id={moderator}"), nobody()).await;
+        assert_eq!((&headers["x-cache"], again), (&"HIT".parse().unwrap(), body));
+        let (status, _, body) = get(format!("moderated-channels?user_id={moderator}"), nobody()).await;
+        assert_eq!((status, body["code"].as_str()), (401, Some("sign_in_again")));
+        let (status, headers, body) = get("users?id=x".to_owned(), nobody()).await;
+        assert_eq!((status, body["code"].as_str()), (400, Some("bad_request")));
+        assert_eq!(headers["content-type"], "application/problem+json");
+        let weak = stage.world.grant(cast::HERO, &[]).unwrap().access_token;
+        let bearer = ("Authorization", format!("Bearer {weak}"));
+        let (status, headers, body) = get(format!("moderated-channels?user_id={moderator}"), bearer).await;
+        assert_eq!((status, &headers["content-type"]), (401, &"application/json".parse().unwrap()));
+        assert!(body["message"].as_str().unwrap().starts_with("Missing scope"), "{body}");
+        stage.fault(SimRoute::ModeratedChannels, Fault::BucketEmpty(50), 1);
+        let (status, headers, body) = get(format!("moderated-channels?user_id={moderator}"), named()).await;
+        assert_eq!((status, body["code"].as_str()), (503, Some("busy")));
+        assert!(headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() > 30);
     }
 
     async fn through_the_role_everything_is_as_it_is_directly(backend: Backend) {

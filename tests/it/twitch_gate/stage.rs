@@ -1,6 +1,6 @@
 //! A simulated Twitch, a gate in front of it, and the role in front of that.
 
-use std::{net::TcpListener, sync::Arc};
+use std::{net::TcpListener, sync::Arc, time::Duration};
 
 use actix_web::{App, HttpServer, web};
 use sea_orm::DatabaseConnection;
@@ -66,8 +66,14 @@ impl Stage {
         TwitchClient::Direct(Arc::new(gate(&self.settings, &self.db, &self.store)))
     }
 
-    /// The way through the role; what checks the internal token is the server's and not here.
+    /// The way through the role.
     pub fn proxied(&self) -> TwitchClient {
+        let token = SecretString::from("token");
+        TwitchClient::Proxied(ProxyClient::new(&self.serve_role(), token, Clock::System).unwrap())
+    }
+
+    /// Serves the role's routes; what checks the internal token is the server's and not here.
+    pub fn serve_role(&self) -> Url {
         let (listener, url) = listener();
         let (gate, stop) = (web::Data::from(self.gate.clone()), self.stop.clone());
         std::thread::spawn(move || {
@@ -77,7 +83,7 @@ impl Stage {
                 server.shutdown_signal(stop.cancelled_owned()).listen(listener).unwrap().run().await.unwrap();
             });
         });
-        TwitchClient::Proxied(ProxyClient::new(&url, SecretString::from("token"), Clock::System).unwrap())
+        url
     }
 
     pub fn stop(&self) {
@@ -94,6 +100,12 @@ impl Stage {
 
     pub fn calls(&self, route: Route) -> usize {
         self.world.calls_after(0).iter().filter(|call| call.route == route).count()
+    }
+
+    /// When the calls of a route came in, in order.
+    pub fn moments(&self, route: Route) -> Vec<Duration> {
+        let calls = self.world.calls_after(0);
+        calls.iter().filter(|call| call.route == route).map(|call| call.at).collect()
     }
 
     /// A code as the browser brings it back from the consent page.
