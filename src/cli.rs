@@ -16,6 +16,7 @@ mod healthcheck;
 mod migrate;
 mod serve;
 mod show_config;
+mod signals;
 mod twitch_sim;
 
 pub use failure::Failure;

@@ -100,6 +100,10 @@ pub async fn serve(
         tracing::warn!("some work did not end in time and is cut off");
     }
     drop(running);
+    if let Some(gate) = &shared.gate {
+        // A refreshed token that is not stored would be lost, and with it the sign-in.
+        drop(tokio::time::timeout(Duration::from_secs(2), gate.settle()).await);
+    }
     drop(tokio::time::timeout(Duration::from_secs(2), shared.db.close()).await);
     match first {
         _ if asked => Ok(()),

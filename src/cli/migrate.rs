@@ -1,11 +1,40 @@
 //! `tca migrate`: brings the schema up to date, or lists what is pending.
 
-use super::Failure;
-use crate::{config::Settings, telemetry};
+use anyhow::{Context as _, anyhow};
+
+use super::{Failure, print};
+use crate::{
+    config::Settings,
+    db::{self, SchemaState},
+    telemetry,
+};
 
 /// Applies the pending migrations; with `status` only lists them.
-#[expect(clippy::unused_async, reason = "the migrations are not wired yet")]
-pub async fn run(settings: Settings, _status: bool) -> Result<(), Failure> {
+pub async fn run(settings: Settings, status: bool) -> Result<(), Failure> {
     telemetry::install_logs(&settings.log);
-    Err(anyhow::anyhow!("`tca migrate` is not built yet").into())
+    let connection = db::connect(&settings.database).await.context("cannot prepare the database")?;
+    let state = db::schema_state(&connection).await.context("cannot read the schema of the database")?;
+    connection.close().await.context("cannot close the database")?;
+    let pending = match state {
+        SchemaState::GoSystem => {
+            let message = "this database belongs to the Go system; nothing was changed. Use a new, empty database for tca and \
+                           bring the data across with `tca import-go`";
+            return Err(anyhow!(message).into());
+        }
+        SchemaState::Current => Vec::new(),
+        SchemaState::Pending(pending) => pending,
+    };
+    if status {
+        let lines: String = pending.iter().map(|name| format!("  {name}\n")).collect();
+        print(&if pending.is_empty() {
+            "The schema is up to date.\n".to_owned()
+        } else {
+            format!("{} pending:\n{lines}Run `tca migrate` to apply them.\n", pending.len())
+        });
+        return Ok(());
+    }
+    let applied = db::migrate(&settings.database).await.context("cannot bring the schema up to date")?;
+    let lines: String = applied.iter().map(|name| format!("applied {name}\n")).collect();
+    print(&format!("{lines}The schema is up to date.\n"));
+    Ok(())
 }

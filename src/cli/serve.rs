@@ -1,15 +1,27 @@
 //! `tca serve`: runs the roles of the settings until a signal stops them.
 
 use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
 
-use super::Failure;
-use crate::{config::Settings, telemetry};
+use super::{Failure, signals};
+use crate::{
+    clock::Clock,
+    config::Settings,
+    roles::Role,
+    serve::{Listeners, serve},
+    telemetry,
+};
 
 /// Prepares the process and runs the roles.
-#[expect(clippy::unused_async, reason = "the roles are not here yet")]
 pub async fn run(mut settings: Settings) -> Result<(), Failure> {
     telemetry::install_logs(&settings.log);
     telemetry::install_metrics();
     settings.secrets.ensure_session().context("cannot prepare the secrets")?;
-    Err(anyhow::anyhow!("`tca serve` is not built yet").into())
+    let listeners = Listeners::bind(&settings)?;
+    if settings.roles.contains(Role::Gateway) {
+        tracing::info!("open {} in a browser", settings.public_url);
+    }
+    let stop = CancellationToken::new();
+    signals::until_stopped(&stop, serve(settings, listeners, Clock::System, stop.clone())).await??;
+    Ok(())
 }

@@ -1,12 +1,13 @@
 //! The twitch-proxy role: internal JSON over the gate. Bodies and statuses are Twitch's own; what the gate itself refuses is
 //! a problem with a code (`wire`).
 //!
-//! Only the routes stand here. The server around them, and the check of the internal token, are those of every internal role.
+//! Only the routes stand here. The server around them is that of every role, `roles/internal_api.rs`.
 
 use std::sync::Arc;
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
+    error::{InternalError, JsonPayloadError},
     http::{
         StatusCode,
         header::{AUTHORIZATION, RETRY_AFTER},
@@ -16,8 +17,7 @@ use actix_web::{
 };
 use secrecy::SecretString;
 
-use super::internal_api::{self, require_token};
-
+use super::internal_api::require_token;
 use crate::{
     twitch::{Gate, GateAnswer, Identity, Query, Route, TwitchClient, TwitchError, TwitchUserId},
     wire::{CACHE_HEADER, Code, DisconnectRequest, PROBLEM_JSON, Problem, SignInRequest, USER_HEADER},
@@ -31,18 +31,26 @@ const MAX_VALUE_LENGTH: usize = 1_024;
 /// The routes of the role; all need the internal token.
 pub fn routes(config: &mut web::ServiceConfig, gate: &Arc<Gate>) {
     config.service(
-        web::scope("")
-            .app_data(web::Data::from(gate.clone()))
-            .wrap(from_fn(require_token))
-            .route("/chatters", web::get().to(chatters))
-            .route("/users", web::get().to(users))
-            .route("/moderated-channels", web::get().to(moderated_channels))
-            .route("/streams", web::get().to(streams))
-            .route("/sign-in", web::post().to(sign_in))
-            .route("/disconnect", web::post().to(disconnect))
-            .route("/ping", web::get().to(ping))
-            .default_service(web::to(|| async { internal_api::problem(Code::NotFound, "no such route") })),
+        web::scope("").app_data(web::Data::from(gate.clone())).wrap(from_fn(require_token)).configure(configure),
     );
+}
+
+/// The routes alone; they need a `web::Data<Gate>` and somebody to check the internal token.
+pub fn configure(config: &mut web::ServiceConfig) {
+    let unreadable = |error: JsonPayloadError, _: &HttpRequest| {
+        let answer = problem(&Problem::new(Code::BadRequest, error.to_string()));
+        InternalError::from_response(error, answer).into()
+    };
+    config
+        .app_data(web::JsonConfig::default().limit(16 << 10).error_handler(unreadable))
+        .route("/chatters", web::get().to(chatters))
+        .route("/users", web::get().to(users))
+        .route("/moderated-channels", web::get().to(moderated_channels))
+        .route("/streams", web::get().to(streams))
+        .route("/sign-in", web::post().to(sign_in))
+        .route("/disconnect", web::post().to(disconnect))
+        .route("/ping", web::get().to(ping))
+        .default_service(web::to(|| async { problem(&Problem::new(Code::NotFound, "no such route")) }));
 }
 
 /// What the parameters of a route may be.

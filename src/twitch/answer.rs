@@ -77,14 +77,17 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, TwitchError> {
 
 #[derive(Debug, Deserialize)]
 pub struct RawChatter {
-    user_id: TwitchUserId,
-    user_login: String,
-    user_name: String,
+    #[serde(rename = "user_id")]
+    id: TwitchUserId,
+    #[serde(rename = "user_login")]
+    login: String,
+    #[serde(rename = "user_name")]
+    name: String,
 }
 
 impl From<RawChatter> for Chatter {
     fn from(raw: RawChatter) -> Self {
-        Self { id: raw.user_id, login: raw.user_login.to_lowercase(), display_name: raw.user_name }
+        Self { id: raw.id, login: raw.login.to_lowercase(), display_name: raw.name }
     }
 }
 
@@ -126,14 +129,17 @@ impl TryFrom<RawUser> for Profile {
 
 #[derive(Debug, Deserialize)]
 pub struct RawChannel {
-    broadcaster_id: TwitchUserId,
-    broadcaster_login: String,
-    broadcaster_name: String,
+    #[serde(rename = "broadcaster_id")]
+    id: TwitchUserId,
+    #[serde(rename = "broadcaster_login")]
+    login: String,
+    #[serde(rename = "broadcaster_name")]
+    name: String,
 }
 
 impl From<RawChannel> for Channel {
     fn from(raw: RawChannel) -> Self {
-        Self { id: raw.broadcaster_id, login: raw.broadcaster_login.to_lowercase(), display_name: raw.broadcaster_name }
+        Self { id: raw.id, login: raw.login.to_lowercase(), display_name: raw.name }
     }
 }
 

@@ -18,11 +18,11 @@ use super::{
 };
 
 /// From the contract: `/users` 5 min, `/moderated-channels` 1 min.
-const PEOPLE_TTL: Duration = Duration::from_secs(300);
-const CHANNELS_TTL: Duration = Duration::from_secs(60);
+const PEOPLE_TTL: Duration = Duration::from_mins(5);
+const CHANNELS_TTL: Duration = Duration::from_mins(1);
 const STREAMS_TTL: Duration = Duration::from_secs(20);
 /// A token that was revoked meanwhile may be taken for good this long; Twitch itself then refuses it.
-const VALIDATION_TTL: Duration = Duration::from_secs(300);
+const VALIDATION_TTL: Duration = Duration::from_mins(5);
 const REACHABLE_TTL: Duration = Duration::from_secs(10);
 const MAX_BYTES: u64 = 64 << 20;
 

@@ -119,9 +119,11 @@ impl Gate {
 
     /// Asks Twitch, or a cache of what it said. The answer may well be a refusal by Twitch; an error is one of the gate's own.
     pub async fn call(&self, identity: &Identity, route: Route, query: Query) -> Result<GateAnswer, TwitchError> {
-        let mut caller = self.caller(identity).await?;
+        let mut caller = Box::pin(self.caller(identity)).await?;
         let result = match route {
-            Route::Chatters => self.ask(&mut caller, route, &query).await.map(GateAnswer::fresh).map_err(Failed::Own),
+            Route::Chatters => {
+                Box::pin(self.ask(&mut caller, route, &query)).await.map(GateAnswer::fresh).map_err(Failed::Own)
+            }
             Route::Users => self.users(&mut caller, query).await,
             Route::Streams => self.streams(&mut caller, query).await,
             Route::ModeratedChannels => self.moderated_channels(&mut caller, identity, query).await,
@@ -133,6 +135,12 @@ impl Gate {
         }
     }
 
+    /// Waits for refreshes that are under way: their tokens are the only ones left. To be called when a process stops,
+    /// after its servers.
+    pub async fn settle(&self) {
+        self.tokens.settle().await;
+    }
+
     pub(super) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
@@ -140,7 +148,7 @@ impl Gate {
     async fn users(&self, caller: &mut Caller, query: Query) -> Result<GateAnswer, Failed> {
         if query.is_empty() {
             // Twitch then speaks of the token's own user: nothing to share.
-            return Ok(GateAnswer::fresh(self.ask(caller, Route::Users, &query).await?));
+            return Ok(GateAnswer::fresh(Box::pin(self.ask(caller, Route::Users, &query)).await?));
         }
         let ask = |missing: Query| async move { self.ask_for_success(caller, Route::Users, &missing).await };
         let (kept, is_hit) = self.cache.people.get(query, ask).await?;
@@ -193,7 +201,7 @@ impl Gate {
     }
 
     async fn ask_for_success(&self, caller: &mut Caller, route: Route, query: &Query) -> Result<Answer, Failed> {
-        let answer = self.ask(caller, route, query).await?;
+        let answer = Box::pin(self.ask(caller, route, query)).await?;
         if answer.is_success() { Ok(answer) } else { Err(Failed::Twitch(answer)) }
     }
 
@@ -295,7 +303,7 @@ impl Gate {
             bucket: Bucket::of_user(&app.client_id, twitch_user_id),
             renewal: Renewal::Never,
         };
-        let answer = self.ask(&mut caller, Route::Users, &Vec::new()).await?;
+        let answer = Box::pin(self.ask(&mut caller, Route::Users, &Vec::new())).await?;
         if !answer.is_success() {
             return Err(answer::refusal(answer.status, &answer.body));
         }
@@ -303,7 +311,7 @@ impl Gate {
         let own = own.data.into_iter().find(|user| user.id == twitch_user_id);
         let own = super::Profile::try_from(own.ok_or_else(|| TwitchError::unavailable("no profile of its own"))?)?;
         let person = Person { twitch_user_id, login: own.login, display_name: own.display_name, scopes };
-        let user_id = self.tokens.keep(person.clone(), grant).await?;
+        let user_id = self.tokens.keep(&person, &grant).await?;
         let Person { twitch_user_id, login, display_name, scopes } = person;
         Ok(SignedIn { user_id, twitch_user_id, login, display_name, scopes })
     }

@@ -27,7 +27,7 @@ impl Application {
 }
 
 /// Tokens as Twitch hands them out.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub struct TokenGrant {
     #[serde(deserialize_with = "secret")]
     pub access_token: SecretString,

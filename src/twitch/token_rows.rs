@@ -16,7 +16,7 @@ const ACCESS: &str = "access_token";
 const REFRESH: &str = "refresh_token";
 
 /// Somebody who has just signed in.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Person {
     pub twitch_user_id: TwitchUserId,
     pub login: String,

@@ -8,6 +8,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use moka::future::Cache;
 use rand::Rng;
 use sea_orm::DatabaseConnection;
 use secrecy::SecretString;
@@ -16,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     clock::Clock,
+    db,
     secrets::TokenCipher,
     store::{Area, Store},
 };
@@ -27,10 +29,12 @@ use super::{
     token_rows::{self, Row},
 };
 
-/// Longer than a refresh takes: a call of 10 s and the write.
-const LOCK_TTL: Duration = Duration::from_secs(30);
-/// How long to wait for another's refresh before doing it oneself.
-const LOCK_WAIT: Duration = Duration::from_secs(15);
+/// Longer than a refresh takes: a call of 10 s, and the write with its tries.
+const LOCK_TTL: Duration = Duration::from_secs(20);
+/// Longer than a lock lasts, so that who waits finds fresh tokens or a free lock in the end.
+const LOCK_WAIT: Duration = Duration::from_secs(25);
+/// Without the lock, another replica may be storing what made Twitch refuse us; it gets this long.
+const GRACE_WITHOUT_LOCK: Duration = Duration::from_secs(3);
 /// Tries to store fresh tokens: they are the only ones left.
 const STORE_TRIES: u32 = 6;
 
@@ -53,6 +57,8 @@ pub struct Tokens {
     http: TwitchHttp,
     app: Option<Application>,
     app_token: Arc<tokio::sync::Mutex<AppToken>>,
+    /// In this process one refresh of a user at a time, even while the store is gone.
+    turns: Cache<i64, Arc<tokio::sync::Mutex<()>>>,
     running: TaskTracker,
 }
 
@@ -74,7 +80,14 @@ impl Tokens {
         app: Option<Application>,
     ) -> Self {
         let (app_token, running) = (Arc::default(), TaskTracker::new());
-        Self { db, store, clock, cipher: Arc::new(cipher), http, app, app_token, running }
+        let turns = Cache::builder().max_capacity(10_000).time_to_idle(Duration::from_mins(10)).build();
+        Self { db, store, clock, cipher: Arc::new(cipher), http, app, app_token, turns, running }
+    }
+
+    /// Waits until no refresh is under way.
+    pub async fn settle(&self) {
+        self.running.close();
+        self.running.wait().await;
     }
 
     /// This installation's application.
@@ -103,30 +116,33 @@ impl Tokens {
     }
 
     async fn refresh_locked(&self, user: i64, generation: i64) -> Result<UserToken, TwitchError> {
+        let turn = self.turns.get_with(user, async { Arc::default() }).await;
+        let _turn = turn.lock().await;
         let key = format!("twitch:refresh:{user}");
         let mark = Bytes::from(rand::random::<u64>().to_string());
         let give_up = Instant::now() + LOCK_WAIT;
-        loop {
-            match self.store.set_if_absent(Area::RateLimits, &key, mark.clone(), LOCK_TTL).await {
-                Ok(false) if Instant::now() < give_up => {}
-                // Without the lock, the generation still decides.
-                Ok(_) | Err(_) => break,
-            }
-            let pause = rand::rng().random_range(40..120);
-            tokio::time::sleep(Duration::from_millis(pause)).await;
+        let is_locked = loop {
             let row = self.load(user).await?;
             if row.generation != generation {
                 return row.token(&self.cipher);
             }
-        }
-        let result = self.refresh(user, generation).await;
+            match self.store.set_if_absent(Area::RateLimits, &key, mark.clone(), LOCK_TTL).await {
+                Ok(false) if Instant::now() < give_up => {}
+                Ok(is_locked) => break is_locked,
+                // The generation still decides.
+                Err(_) => break false,
+            }
+            let pause = rand::rng().random_range(40..120);
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        };
+        let result = self.refresh(user, generation, is_locked).await;
         if let Err(error) = self.store.delete_if_equals(Area::RateLimits, &key, mark).await {
             tracing::debug!(%error, "the lock of a refresh ends by itself");
         }
         result
     }
 
-    async fn refresh(&self, user: i64, generation: i64) -> Result<UserToken, TwitchError> {
+    async fn refresh(&self, user: i64, generation: i64, is_locked: bool) -> Result<UserToken, TwitchError> {
         let row = self.load(user).await?;
         if row.generation != generation {
             return row.token(&self.cipher);
@@ -135,7 +151,12 @@ impl Tokens {
             return self.give_up(user, generation).await;
         };
         match oauth::refresh(&self.http, self.application()?, &refresh_token).await? {
-            Refreshed::Refused => self.give_up(user, generation).await,
+            Refreshed::Refused => {
+                if !is_locked {
+                    tokio::time::sleep(GRACE_WITHOUT_LOCK).await;
+                }
+                self.give_up(user, generation).await
+            }
             Refreshed::Granted(mut grant) => {
                 metrics::counter!("tca_twitch_token_refreshes_total").increment(1);
                 // Twitch sends a refresh token only where it changed.
@@ -202,9 +223,9 @@ impl Tokens {
     }
 
     /// Keeps what a sign-in brought, together with the row in `users`; returns `users.id`.
-    pub async fn keep(&self, person: token_rows::Person, grant: TokenGrant) -> Result<i64, TwitchError> {
+    pub async fn keep(&self, person: &token_rows::Person, grant: &TokenGrant) -> Result<i64, TwitchError> {
         let now = self.clock.now();
-        crate::db::write_txn!(&self.db, |txn| token_rows::sign_in(txn, &self.cipher, &person, &grant, now).await)
+        db::write_txn!(&self.db, |txn| token_rows::sign_in(txn, &self.cipher, person, grant, now).await)
             .map_err(storage)
     }
 
@@ -222,6 +243,7 @@ impl Tokens {
 }
 
 /// The database is the gate's own; for the caller it is Twitch that cannot be asked.
+#[expect(clippy::needless_pass_by_value, reason = "what map_err calls takes the error")]
 fn storage(error: sea_orm::DbErr) -> TwitchError {
     tracing::error!(%error, "the tokens cannot be read or written");
     TwitchError::unavailable("the stored tokens cannot be reached")

@@ -6,3 +6,4 @@
 mod support;
 
 mod store;
+mod twitch_gate;
