@@ -198,9 +198,8 @@ fn threads(role: Role, roles: &RoleSet) -> usize {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     match role {
         Role::Gateway => cores,
-        Role::Worker => 1,
         Role::Analysis | Role::TwitchProxy if roles.is_partial() => cores,
-        Role::Analysis | Role::TwitchProxy => 1,
+        Role::Worker | Role::Analysis | Role::TwitchProxy => 1,
     }
 }
 
@@ -238,7 +237,7 @@ async fn prepare_schema(shared: Shared, stop: CancellationToken) -> anyhow::Resu
             tracing::info!(migrations = applied.len(), "the schema is up to date");
         }
     }
-    shared.server.readiness.wait_for_schema().await;
+    shared.server.readiness.wait_for_schema_aloud().await;
     // A first look, so that a container whose probes come late is known to have been ready.
     shared.server.readiness.report().await;
     stop.cancelled().await;
