@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use actix_web::web;
 use anyhow::{Context, anyhow};
 use sea_orm::DatabaseConnection;
 use secrecy::SecretString;
@@ -164,22 +163,19 @@ fn start(
     let stop = stop.clone();
     match role {
         Role::Gateway => {
-            let gateway = web::Data::new(gateway(shared));
-            let routes = move |config: &mut web::ServiceConfig| roles::gateway::routes(config, &gateway);
+            let gateway = Arc::new(gateway(shared));
+            let routes = move |config: &mut _| roles::gateway::routes(config, &gateway);
             running.spawn(internal_api::serve(role, listener, server, threads, stop, routes));
         }
         Role::Analysis => {
-            let analysis = shared.analysis.clone();
-            let routes = move |config: &mut web::ServiceConfig| roles::analysis::routes(config, &analysis);
+            let analysis = Arc::new(shared.analysis.clone());
+            let routes = move |config: &mut _| roles::analysis::routes(config, &analysis);
             running.spawn(internal_api::serve(role, listener, server, threads, stop, routes));
         }
         Role::TwitchProxy => {
-            let gate = shared.gate.clone();
-            let routes = move |config: &mut web::ServiceConfig| {
-                if let Some(gate) = &gate {
-                    roles::twitch_proxy::routes(config, gate);
-                }
-            };
+            // Opened for this role.
+            let Some(gate) = shared.gate.clone() else { return };
+            let routes = move |config: &mut _| roles::twitch_proxy::routes(config, &gate);
             running.spawn(internal_api::serve(role, listener, server, threads, stop, routes));
         }
         Role::Worker => {

@@ -37,7 +37,7 @@ fn filter_of(level: &str) -> String {
     if level.contains(['=', ',']) {
         level.to_owned()
     } else {
-        format!("{level},actix_server=warn,sea_orm_migration=warn,fred=error")
+        format!("{level},actix_server=warn,sea_orm_migration=warn")
     }
 }
 
