@@ -133,6 +133,14 @@ impl Store {
         either!(self, store => store.listen(topic))
     }
 
+    /// What a shared store does when it is full, where it tells (`maxmemory-policy`); the one in this process never is.
+    pub async fn eviction_policy(&self) -> Result<Option<String>, StoreError> {
+        match self {
+            Self::Memory(_) => Ok(None),
+            Self::Redis(store) => store.eviction_policy().await,
+        }
+    }
+
     /// Whether the store answers at all.
     pub async fn ping(&self) -> Result<(), StoreError> {
         either!(self, store => store.ping().await)

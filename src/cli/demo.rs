@@ -37,8 +37,9 @@ fn welcome(url: &str, control_url: &str, moved: &[Moved]) -> String {
     let mut text = format!(
         "\n  Open  {url}\n\n  \
          1. Press \"Continue with Twitch\" and pick {HERO}. Nobody there is real.\n  \
-         2. Under Channels, press Capture at {LIVE_ROOM}.\n  \
-         3. Within {minutes} minutes a wave of accounts comes into that chat: capture it again, then open Analysis.\n\n  \
+         2. Look around: captures of today and sessions of past days are there already.\n  \
+         3. Within {minutes} minutes a wave of accounts comes into {LIVE_ROOM}: press \"Capture again\" there, then see \
+         Analysis.\n\n  \
          The simulated Twitch can be directed at {control_url}\n"
     );
     if !moved.is_empty() {

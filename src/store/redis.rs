@@ -21,7 +21,7 @@ use fred::{
     error::{Error as RedisError, ErrorKind},
     interfaces::{ClientLike, EventInterface, KeysInterface, LuaInterface, PubsubInterface},
     types::{
-        Builder, Expiration, FromValue, MultipleKeys, SetOptions, Value,
+        Builder, Expiration, FromValue, InfoKind, MultipleKeys, SetOptions, Value,
         config::{Config, ReconnectPolicy},
         scripts::Script,
     },
@@ -262,6 +262,13 @@ impl RedisStore {
             link.heard(link.client.ping::<()>(None).await)?;
         }
         Ok(())
+    }
+
+    pub(super) async fn eviction_policy(&self) -> Result<Option<String>, StoreError> {
+        let link = self.link(Area::Cache)?;
+        let memory: String = link.heard(link.client.info(Some(InfoKind::Memory)).await)?;
+        let policy = memory.lines().find_map(|line| line.strip_prefix("maxmemory_policy:"));
+        Ok(policy.map(|policy| policy.trim().to_owned()))
     }
 
     /// The connection for `area`, if there is a usable one right now.
