@@ -6,7 +6,7 @@
 mod database;
 mod http;
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use super::{Failure, print};
 use crate::{
@@ -19,6 +19,9 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Between two looks whether Redis is connected yet.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// The widest finding that advice stands beside.
+const WIDEST: usize = 60;
 
 /// How well a part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,32 +143,40 @@ fn eviction(policy: Option<&str>) -> Finding {
     }
 }
 
-/// The findings as an aligned table, with a heading and a sum.
+/// The findings as an aligned table, with a heading and a sum. Advice for a finding that is too long to stand beside it follows
+/// on a line of its own.
 fn table(findings: &[Finding]) -> String {
-    let width = |column: fn(&Finding) -> &str, heading: &str| {
-        findings.iter().map(|finding| column(finding).chars().count()).max().unwrap_or(0).max(heading.len())
-    };
-    let part = width(|finding| finding.part, "part");
-    let text = width(|finding| &finding.finding, "finding");
+    let part = findings.iter().map(|finding| finding.part.len()).max().unwrap_or(0).max("part".len());
+    let length = |finding: &Finding| finding.finding.chars().count();
+    let text = findings.iter().map(length).filter(|length| *length <= WIDEST).max().unwrap_or(0).max("finding".len());
     let mut table = format!("{:part$}  state  {:text$}  what to do\n", "part", "finding");
-    for finding in findings {
-        let line = format!(
-            "{:part$}  {:5}  {:text$}  {}",
-            finding.part,
-            finding.state.as_str(),
-            finding.finding,
-            finding.advice
-        );
-        // Writing to a String cannot fail.
-        let _ = writeln!(table, "{}", line.trim_end());
-    }
-    let count = |state| findings.iter().filter(|finding| finding.state == state).count();
-    let _ = match (count(State::Fail), count(State::Warn)) {
-        (0, 0) => writeln!(table, "\nAll is well."),
-        (0, warned) => writeln!(table, "\nNothing failed; {warned} to look at."),
-        (failed, warned) => writeln!(table, "\n{failed} failed, {warned} to look at."),
+    let mut line = |name: &str, state: &str, finding: &str, advice: &str| {
+        let line = format!("{name:part$}  {state:5}  {finding:text$}  {advice}");
+        table.push_str(line.trim_end());
+        table.push('\n');
     };
+    for finding in findings {
+        let (name, state) = (finding.part, finding.state.as_str());
+        if length(finding) <= text {
+            line(name, state, &finding.finding, &finding.advice);
+        } else {
+            line(name, state, &finding.finding, "");
+            if !finding.advice.is_empty() {
+                line("", "", "", &finding.advice);
+            }
+        }
+    }
+    table.push_str(&sum(findings));
     table
+}
+
+fn sum(findings: &[Finding]) -> String {
+    let count = |state| findings.iter().filter(|finding| finding.state == state).count();
+    match (count(State::Fail), count(State::Warn)) {
+        (0, 0) => "\nAll is well.\n".to_owned(),
+        (0, warned) => format!("\nNothing failed; {warned} to look at.\n"),
+        (failed, warned) => format!("\n{failed} failed, {warned} to look at.\n"),
+    }
 }
 
 #[cfg(test)]
@@ -188,6 +199,9 @@ database  FAIL   connection refused        is it running?
 1 failed, 1 to look at.
 ";
         assert_eq!(table(&findings), expected);
+        let long = [Finding::fail("redis", "x".repeat(WIDEST + 1), "look at REDIS_URL")];
+        let lines = table(&long);
+        assert_eq!(lines.lines().nth(2).map(str::trim), Some("look at REDIS_URL"), "{lines}");
         assert!(table(&findings[..2]).ends_with("\nNothing failed; 1 to look at.\n"));
         assert!(table(&findings[..1]).ends_with("\nAll is well.\n"));
     }

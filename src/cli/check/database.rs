@@ -60,6 +60,12 @@ async fn connect(settings: &DatabaseSettings) -> Result<DatabaseConnection, DbEr
 
 /// Looks at a MariaDB server through a connection as the roles have it.
 async fn server(part: &'static str, settings: &DatabaseSettings) -> Result<Vec<Finding>, DbErr> {
+    let url = url::Url::parse(settings.url.expose_secret()).ok();
+    let host = url.as_ref().and_then(url::Url::host_str).unwrap_or("localhost").to_owned();
+    let port = url.as_ref().and_then(url::Url::port).unwrap_or(3306);
+    // The pool tries a server that refuses again and again, and then says only that it took too long.
+    let reached = tokio::net::TcpStream::connect((host.trim_matches(['[', ']']), port)).await;
+    reached.map_err(|error| DbErr::Custom(format!("{host}:{port} does not answer: {error}")))?;
     let db = connect(settings).await?;
     let sql = "SHOW VARIABLES WHERE Variable_name IN \
                ('version', 'tx_isolation', 'transaction_isolation', 'max_connections')";
@@ -68,8 +74,6 @@ async fn server(part: &'static str, settings: &DatabaseSettings) -> Result<Vec<F
         variables.insert(row.try_get_by_index::<String>(0)?.to_lowercase(), row.try_get_by_index(1)?);
     }
     db.close().await?;
-    let host = url::Url::parse(settings.url.expose_secret()).ok();
-    let host = host.as_ref().and_then(url::Url::host_str).unwrap_or("its server").to_owned();
     let value = |name: &str| variables.get(name).map(String::as_str);
     let mut findings = vec![version(part, value("version").unwrap_or_default(), &host)];
     let isolation = value("tx_isolation").or_else(|| value("transaction_isolation")).unwrap_or_default();
