@@ -47,7 +47,7 @@ impl State {
 struct Finding {
     part: &'static str,
     state: State,
-    finding: String,
+    text: String,
     /// What to do; empty where there is nothing.
     advice: String,
 }
@@ -55,7 +55,7 @@ struct Finding {
 impl Finding {
     fn new(part: &'static str, state: State, finding: impl Into<String>, advice: impl Into<String>) -> Self {
         let one_line = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        Self { part, state, finding: one_line(finding.into()), advice: one_line(advice.into()) }
+        Self { part, state, text: one_line(finding.into()), advice: one_line(advice.into()) }
     }
 
     fn ok(part: &'static str, finding: impl Into<String>) -> Self {
@@ -74,7 +74,7 @@ impl Finding {
 /// Prints a table of findings; fails when a part does.
 pub async fn run(inputs: &Inputs) -> Result<(), Failure> {
     let settings = config::load(inputs)?;
-    let findings = look(&settings).await?;
+    let findings = Box::pin(look(&settings)).await?;
     print(&table(&findings));
     if findings.iter().any(|finding| finding.state == State::Fail) { Err(Failure::Silent) } else { Ok(()) }
 }
@@ -82,7 +82,7 @@ pub async fn run(inputs: &Inputs) -> Result<(), Failure> {
 async fn look(settings: &Settings) -> anyhow::Result<Vec<Finding>> {
     let client = http::client()?;
     let (database, redis, twitch, roles) = tokio::join!(
-        database::look(&settings.database),
+        Box::pin(database::look(&settings.database)),
         redis(settings),
         http::twitch(&client, settings),
         http::other_roles(&client, settings),
@@ -147,7 +147,7 @@ fn eviction(policy: Option<&str>) -> Finding {
 /// on a line of its own.
 fn table(findings: &[Finding]) -> String {
     let part = findings.iter().map(|finding| finding.part.len()).max().unwrap_or(0).max("part".len());
-    let length = |finding: &Finding| finding.finding.chars().count();
+    let length = |finding: &Finding| finding.text.chars().count();
     let text = findings.iter().map(length).filter(|length| *length <= WIDEST).max().unwrap_or(0).max("finding".len());
     let mut table = format!("{:part$}  state  {:text$}  what to do\n", "part", "finding");
     let mut line = |name: &str, state: &str, finding: &str, advice: &str| {
@@ -158,9 +158,9 @@ fn table(findings: &[Finding]) -> String {
     for finding in findings {
         let (name, state) = (finding.part, finding.state.as_str());
         if length(finding) <= text {
-            line(name, state, &finding.finding, &finding.advice);
+            line(name, state, &finding.text, &finding.advice);
         } else {
-            line(name, state, &finding.finding, "");
+            line(name, state, &finding.text, "");
             if !finding.advice.is_empty() {
                 line("", "", "", &finding.advice);
             }

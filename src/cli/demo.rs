@@ -17,7 +17,7 @@ pub async fn run(start: &Start) -> Result<(), Failure> {
     telemetry::install_logs(&demo.settings().log);
     telemetry::install_metrics();
     let stop = CancellationToken::new();
-    let work = async {
+    let work = Box::pin(async {
         print("Preparing channels, people and captures of the past months ...\n");
         let world = tokio::select! {
             world = demo.fill() => world?,
@@ -25,7 +25,7 @@ pub async fn run(start: &Start) -> Result<(), Failure> {
         };
         print(&welcome(demo.url(), &demo.control_url(), demo.moved()));
         demo.run(world, stop.clone()).await
-    };
+    });
     signals::until_stopped(&stop, work).await??;
     print("\nThe demo has ended; its data are removed.\n");
     Ok(())

@@ -19,10 +19,10 @@ const OLDEST: (u32, u32) = (10, 6);
 
 /// Looks at the database and, where there is one, at its replica.
 pub async fn look(settings: &DatabaseSettings) -> Vec<Finding> {
-    let mut findings = bounded(PART, primary(settings)).await;
+    let mut findings = bounded(PART, Box::pin(primary(settings))).await;
     if let Some(url) = &settings.read_url {
         let replica = DatabaseSettings { url: url.clone(), read_url: None, ..settings.clone() };
-        findings.extend(bounded(REPLICA, server(REPLICA, &replica)).await);
+        findings.extend(bounded(REPLICA, Box::pin(server(REPLICA, &replica))).await);
     }
     findings
 }
@@ -62,10 +62,10 @@ async fn connect(settings: &DatabaseSettings) -> Result<DatabaseConnection, DbEr
 async fn server(part: &'static str, settings: &DatabaseSettings) -> Result<Vec<Finding>, DbErr> {
     let url = url::Url::parse(settings.url.expose_secret()).ok();
     let host = url.as_ref().and_then(url::Url::host_str).unwrap_or("localhost").to_owned();
-    let port = url.as_ref().and_then(url::Url::port).unwrap_or(3306);
+    let address = (host.trim_matches(['[', ']']), url.as_ref().and_then(url::Url::port).unwrap_or(3306));
     // The pool tries a server that refuses again and again, and then says only that it took too long.
-    let reached = tokio::net::TcpStream::connect((host.trim_matches(['[', ']']), port)).await;
-    reached.map_err(|error| DbErr::Custom(format!("{host}:{port} does not answer: {error}")))?;
+    let reached = tokio::net::TcpStream::connect(address).await;
+    reached.map_err(|error| DbErr::Custom(format!("{host}:{} does not answer: {error}", address.1)))?;
     let db = connect(settings).await?;
     let sql = "SHOW VARIABLES WHERE Variable_name IN \
                ('version', 'tx_isolation', 'transaction_isolation', 'max_connections')";
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(state("11.4.2-MariaDB-ubu2404"), State::Ok);
         assert_eq!(state("10.5.28-MariaDB"), State::Fail);
         assert_eq!(state("8.0.36"), State::Warn);
-        assert_eq!(version(PART, "10.11.6-MariaDB-0+deb12u1", "db").finding, "MariaDB 10.11.6 at db");
+        assert_eq!(version(PART, "10.11.6-MariaDB-0+deb12u1", "db").text, "MariaDB 10.11.6 at db");
     }
 
     #[test]
