@@ -175,6 +175,7 @@ mod tests {
     use secrecy::ExposeSecret as _;
 
     use super::*;
+    use crate::{session, simulator::cast::HERO, user};
 
     fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -223,6 +224,41 @@ mod tests {
         let folder = demo.folder.path().to_owned();
         drop(demo);
         assert!(!Path::new(&folder).exists());
+    }
+
+    #[tokio::test]
+    async fn the_past_is_there_complete_and_read() {
+        let demo = Demo::open(&environment(&FREE), false).unwrap();
+        let world = demo.fill().await.unwrap();
+        let (db, now) = (db::connect(&demo.settings().database).await.unwrap(), world.now());
+        let user = user::upsert(&db, world.person(HERO).unwrap().id, HERO, HERO, now).await.unwrap();
+        let saved = session::list_saved(&db, user).await.unwrap();
+        let names: Vec<Option<&str>> = saved.iter().map(|session| session.name.as_deref()).collect();
+        let bears = Some("The bears, every other month");
+        assert_eq!(names, [Some("A wave at karnaval_tv"), Some("Raid evening with the bears"), None, bears]);
+        let active = session::find_active(&db, user, now).await.unwrap().unwrap();
+        let contents = session::contents(&db, active.id).await.unwrap();
+        assert_eq!((contents.captures, contents.channels.len()), (6, 3));
+
+        // Nothing is left to a worker: every profile is read, every capture complete.
+        for sql in [
+            "SELECT id FROM jobs",
+            "SELECT twitch_user_id FROM twitch_users WHERE created_at IS NULL",
+            "SELECT id FROM captures WHERE status <> 'complete'",
+        ] {
+            assert!(db::query(&db, sql, []).await.unwrap().is_empty(), "{sql}");
+        }
+        let often = "SELECT twitch_user_id FROM twitch_user_names GROUP BY twitch_user_id HAVING COUNT(*) >= 3";
+        assert!(!db::query(&db, often, []).await.unwrap().is_empty(), "nobody was renamed often");
+
+        let uuid = &active.session_uuid;
+        let long = "é".repeat(session::MAX_NAME + 1);
+        session::set_name(&db, user, uuid, &format!(" {long} "), now).await.unwrap();
+        let name = session::load_owned(&db, user, uuid, now).await.unwrap().name.unwrap();
+        assert_eq!(name.chars().count(), session::MAX_NAME);
+        session::set_name(&db, user, uuid, "  ", now).await.unwrap();
+        assert_eq!(session::load_owned(&db, user, uuid, now).await.unwrap().name, None);
+        assert!(session::set_name(&db, user + 1, uuid, "mine", now).await.is_err());
     }
 
     #[test]
