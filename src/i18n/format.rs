@@ -126,7 +126,8 @@ impl Lang {
         if span < TimeDelta::minutes(1) {
             return self.t("within a minute", "dans moins d’une minute").to_owned();
         }
-        format!("{} {}", self.t("in", "dans"), self.span(span))
+        // A day that began a moment ago is still "24 hours", not 23.
+        format!("{} {}", self.t("in", "dans"), self.span(span + TimeDelta::seconds(30)))
     }
 
     /// The age of an account on the day of `now`: `4 days old`, `6 years old`; `4 jours`, `6 ans`.
@@ -220,6 +221,7 @@ mod tests {
         assert_eq!(Lang::En.ago(at(22, 0), now), "just now");
         assert_eq!(Lang::Fr.ago(now - TimeDelta::days(3), now), "il y a 3 jours");
         assert_eq!(Lang::En.ahead(now + TimeDelta::hours(23), now), "in 23 hours");
+        assert_eq!(Lang::En.ahead(now + TimeDelta::hours(24) - TimeDelta::seconds(2), now), "in 24 hours");
         assert_eq!(Lang::Fr.ahead(now, now), "dans moins d’une minute");
     }
 
