@@ -15,7 +15,7 @@ mod entity;
 mod lifecycle;
 
 pub use entity::{Column, Entity, Model, Status};
-pub use lifecycle::{Blocked, MAX_SAVED, Outcome, cancel_work_of_user, delete, expire_due, purge, resume, save};
+pub use lifecycle::{Blocked, MAX_SAVED, Outcome, cancel_work_of_user, delete, expire_due, prune, purge, resume, save};
 
 use crate::db;
 
