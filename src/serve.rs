@@ -53,6 +53,11 @@ impl Listeners {
         Ok(Self(settings.roles.iter().map(bind).collect::<anyhow::Result<_>>()?))
     }
 
+    /// Listeners that are bound already.
+    pub fn bound(listeners: Vec<(Role, TcpListener)>) -> Self {
+        Self(listeners)
+    }
+
     /// Where a role listens; differs from the settings where the port was left to the system.
     pub fn address(&self, role: Role) -> Option<SocketAddr> {
         self.0.iter().find(|(bound, _)| *bound == role).and_then(|(_, listener)| listener.local_addr().ok())

@@ -15,7 +15,10 @@ mod entity;
 mod lifecycle;
 
 pub use entity::{Column, Entity, Model, Status};
-pub use lifecycle::{Blocked, MAX_SAVED, Outcome, cancel_work_of_user, delete, expire_due, prune, purge, resume, save};
+pub use lifecycle::{
+    Blocked, MAX_NAME, MAX_SAVED, Outcome, cancel_work_of_user, delete, expire_due, prune, purge, resume, save,
+    set_name,
+};
 
 use crate::db;
 

@@ -21,6 +21,9 @@ pub enum Blocked {
     WouldDelete(Model),
 }
 
+/// Longest name of a session, in characters.
+pub const MAX_NAME: usize = 80;
+
 /// What came of an act on sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -52,6 +55,24 @@ pub async fn save(
         }
         mark_saved(txn, active.id, now).await?;
         Ok(Outcome::Done(active))
+    })
+}
+
+/// Names one of the user's sessions; a blank name takes its name away, a long one is cut to [`MAX_NAME`].
+pub async fn set_name(
+    db: &DatabaseConnection,
+    user_id: i64,
+    uuid: &str,
+    name: &str,
+    now: DateTime<Utc>,
+) -> Result<(), SessionError> {
+    let name: String = name.trim().chars().take(MAX_NAME).collect();
+    let name = (!name.is_empty()).then_some(name);
+    db::write_txn!(db, |txn| {
+        let session = load_owned(txn, user_id, uuid, now).await?;
+        let sql = "UPDATE sessions SET name = ? WHERE id = ?";
+        db::execute(txn, sql, [name.clone().into(), session.id.into()]).await?;
+        Ok(())
     })
 }
 
