@@ -99,17 +99,15 @@ impl Analysis {
             return Ok(Some(Answer { json, hit: true }));
         }
         let mut hit = true;
-        let json = self
-            .local
-            .try_get_with(key.clone(), async {
-                if let Ok(Some(json)) = self.store.get(Area::Cache, &key).await {
-                    return Ok(json);
-                }
-                hit = false;
-                self.compute(&session, filter, &key).await
-            })
-            .await
-            .map_err(|error: Arc<DbErr>| error)?;
+        let found_or_computed = async {
+            if let Ok(Some(json)) = self.store.get(Area::Cache, &key).await {
+                return Ok(json);
+            }
+            hit = false;
+            self.compute(&session, filter, &key).await
+        };
+        // Boxed: the computation is large, and every caller's future would carry it.
+        let json = Box::pin(self.local.try_get_with(key.clone(), found_or_computed)).await?;
         Ok(Some(Answer { json, hit }))
     }
 

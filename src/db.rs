@@ -26,17 +26,17 @@ pub const ROWS_PER_INSERT: usize = 1_000;
 /// Opens the pool without waiting for the server: the first statement connects.
 pub async fn connect(settings: &DatabaseSettings) -> Result<DatabaseConnection, DbErr> {
     let url = settings.url.expose_secret();
-    if let Some(file) = settings.sqlite_file() {
-        if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)
-                .map_err(|error| DbErr::Custom(format!("cannot make the folder {}: {error}", folder.display())))?;
-        }
+    if let Some(file) = settings.sqlite_file()
+        && let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty())
+    {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| DbErr::Custom(format!("cannot make the folder {}: {error}", folder.display())))?;
     }
     let mut options = ConnectOptions::new(url.replacen("mariadb://", "mysql://", 1));
     options
         .max_connections(settings.max_open)
         .min_connections(if settings.sqlite_file().is_some() { 1 } else { settings.max_idle.min(settings.max_open) })
-        .idle_timeout(Duration::from_secs(60))
+        .idle_timeout(Duration::from_mins(1))
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_timeout(ACQUIRE_TIMEOUT)
         .connect_lazy(true)

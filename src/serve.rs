@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use actix_web::web;
 use anyhow::{Context, anyhow};
 use sea_orm::DatabaseConnection;
 use secrecy::SecretString;
@@ -164,22 +163,19 @@ fn start(
     let stop = stop.clone();
     match role {
         Role::Gateway => {
-            let gateway = web::Data::new(gateway(shared));
-            let routes = move |config: &mut web::ServiceConfig| roles::gateway::routes(config, &gateway);
+            let gateway = Arc::new(gateway(shared));
+            let routes = move |config: &mut _| roles::gateway::routes(config, &gateway);
             running.spawn(internal_api::serve(role, listener, server, threads, stop, routes));
         }
         Role::Analysis => {
-            let analysis = shared.analysis.clone();
-            let routes = move |config: &mut web::ServiceConfig| roles::analysis::routes(config, &analysis);
+            let analysis = Arc::new(shared.analysis.clone());
+            let routes = move |config: &mut _| roles::analysis::routes(config, &analysis);
             running.spawn(internal_api::serve(role, listener, server, threads, stop, routes));
         }
         Role::TwitchProxy => {
-            let gate = shared.gate.clone();
-            let routes = move |config: &mut web::ServiceConfig| {
-                if let Some(gate) = &gate {
-                    roles::twitch_proxy::routes(config, gate);
-                }
-            };
+            // Opened for this role.
+            let Some(gate) = shared.gate.clone() else { return };
+            let routes = move |config: &mut _| roles::twitch_proxy::routes(config, &gate);
             running.spawn(internal_api::serve(role, listener, server, threads, stop, routes));
         }
         Role::Worker => {
@@ -198,9 +194,8 @@ fn threads(role: Role, roles: &RoleSet) -> usize {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     match role {
         Role::Gateway => cores,
-        Role::Worker => 1,
         Role::Analysis | Role::TwitchProxy if roles.is_partial() => cores,
-        Role::Analysis | Role::TwitchProxy => 1,
+        Role::Worker | Role::Analysis | Role::TwitchProxy => 1,
     }
 }
 
@@ -238,7 +233,7 @@ async fn prepare_schema(shared: Shared, stop: CancellationToken) -> anyhow::Resu
             tracing::info!(migrations = applied.len(), "the schema is up to date");
         }
     }
-    shared.server.readiness.wait_for_schema().await;
+    shared.server.readiness.wait_for_schema_aloud().await;
     // A first look, so that a container whose probes come late is known to have been ready.
     shared.server.readiness.report().await;
     stop.cancelled().await;

@@ -18,7 +18,7 @@ static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 /// Sends log lines where `log` says.
 pub fn install_logs(log: &LogSettings) {
     // The settings are checked when read; a filter that slipped through must not silence the program.
-    let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_new(filter_of(&log.level)).unwrap_or_else(|_| EnvFilter::new("info"));
     let registry = tracing_subscriber::registry().with(filter);
     let installed = match log.format {
         LogFormat::Pretty => registry.with(fmt::layer().with_writer(std::io::stderr)).try_init(),
@@ -29,6 +29,15 @@ pub fn install_logs(log: &LogSettings) {
     };
     if installed.is_err() {
         tracing::debug!("log lines are being written already");
+    }
+}
+
+/// A bare level is meant for this program: what its libraries say about themselves is wanted only when asked for.
+fn filter_of(level: &str) -> String {
+    if level.contains(['=', ',']) {
+        level.to_owned()
+    } else {
+        format!("{level},actix_server=warn,sea_orm_migration=warn")
     }
 }
 

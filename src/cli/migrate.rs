@@ -25,16 +25,17 @@ pub async fn run(settings: Settings, status: bool) -> Result<(), Failure> {
         SchemaState::Pending(pending) => pending,
     };
     if status {
-        let lines: String = pending.iter().map(|name| format!("  {name}\n")).collect();
         print(&if pending.is_empty() {
             "The schema is up to date.\n".to_owned()
         } else {
-            format!("{} pending:\n{lines}Run `tca migrate` to apply them.\n", pending.len())
+            format!("{} pending:\n  {}\nRun `tca migrate` to apply them.\n", pending.len(), pending.join("\n  "))
         });
         return Ok(());
     }
     let applied = db::migrate(&settings.database).await.context("cannot bring the schema up to date")?;
-    let lines: String = applied.iter().map(|name| format!("applied {name}\n")).collect();
-    print(&format!("{lines}The schema is up to date.\n"));
+    for name in &applied {
+        print(&format!("applied {name}\n"));
+    }
+    print("The schema is up to date.\n");
     Ok(())
 }

@@ -22,6 +22,7 @@ pub async fn run(mut settings: Settings) -> Result<(), Failure> {
         tracing::info!("open {} in a browser", settings.public_url);
     }
     let stop = CancellationToken::new();
-    signals::until_stopped(&stop, serve(settings, listeners, Clock::System, stop.clone())).await??;
+    let running = Box::pin(serve(settings, listeners, Clock::System, stop.clone()));
+    signals::until_stopped(&stop, running).await??;
     Ok(())
 }

@@ -20,7 +20,7 @@ pub const ABSOLUTE_LIMIT: Duration = Duration::days(30);
 /// How precisely activity is remembered; keeps a page view from being a write.
 const TOUCH_EVERY: Duration = Duration::hours(1);
 /// How long the store's copy serves before the database is asked again.
-const COPY_TTL: std::time::Duration = std::time::Duration::from_secs(300);
+const COPY_TTL: std::time::Duration = std::time::Duration::from_mins(5);
 /// What stands in the store in place of the copy of a session that was ended.
 const ENDED: &[u8] = b"ended";
 

@@ -1,5 +1,7 @@
 //! The analysis role: internal JSON over [`crate::analysis`].
 
+use std::sync::Arc;
+
 use actix_web::{HttpResponse, middleware::from_fn, web};
 use serde::Deserialize;
 
@@ -11,10 +13,10 @@ use crate::{
 };
 
 /// The routes of the role; all need the internal token.
-pub fn routes(config: &mut web::ServiceConfig, analysis: &Analysis) {
+pub fn routes(config: &mut web::ServiceConfig, analysis: &Arc<Analysis>) {
     config.service(
         web::scope("/sessions")
-            .app_data(web::Data::new(analysis.clone()))
+            .app_data(web::Data::from(analysis.clone()))
             .wrap(from_fn(require_token))
             .route("/{uuid}/summary", web::get().to(summary)),
     );

@@ -43,9 +43,9 @@ pub struct Gateway {
 }
 
 /// All routes of the role.
-pub fn routes(config: &mut web::ServiceConfig, gateway: &web::Data<Gateway>) {
+pub fn routes(config: &mut web::ServiceConfig, gateway: &Arc<Gateway>) {
     use pages::{accounts, analysis, auth, captures, channels, home, preferences, sessions};
-    config.app_data(gateway.clone()).service(
+    config.app_data(web::Data::from(gateway.clone())).service(
         web::scope("")
             // The last one is the outermost: errors become pages before headers are added and the body is compressed.
             .wrap(from_fn(error::render))

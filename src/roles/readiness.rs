@@ -20,6 +20,8 @@ use crate::{
 const REPORT_LIFETIME: Duration = Duration::from_secs(1);
 /// How long a look at Twitch is good.
 const TWITCH_LIFETIME: Duration = Duration::from_secs(15);
+/// How often the schema is looked at until it fits.
+const SCHEMA_LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long one part may take to answer a probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -149,17 +151,30 @@ impl Readiness {
         problem
     }
 
-    /// Waits until the schema is this program's, or the process stops; says now and then what it waits for.
+    /// Waits until the schema is this program's, or the process stops.
     pub async fn wait_for_schema(&self) {
+        while !self.draining.is_cancelled() {
+            if self.schema_problem().await.is_none() {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(SCHEMA_LOOK_EVERY) => {}
+                () = self.draining.cancelled() => {}
+            }
+        }
+    }
+
+    /// As [`Self::wait_for_schema`], and tells the log what it waits for; for one task of the process.
+    pub async fn wait_for_schema_aloud(&self) {
         let mut said = None;
         while !self.draining.is_cancelled() {
             let Some(problem) = self.schema_problem().await else { return };
             if said.as_ref() != Some(&problem) {
-                tracing::warn!(%problem, "waiting for the database's schema");
+                tracing::warn!(%problem, "waiting for the database");
                 said = Some(problem);
             }
             tokio::select! {
-                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                () = tokio::time::sleep(SCHEMA_LOOK_EVERY) => {}
                 () = self.draining.cancelled() => {}
             }
         }

@@ -145,7 +145,9 @@ fn page(request: &HttpRequest, failure: &Failure) -> HttpResponse {
         let location = format!("/auth/login?next={next}");
         return HttpResponse::SeeOther().insert_header((header::LOCATION, location)).finish();
     }
-    let visitor = request.extensions().get::<Visitor>().cloned().unwrap_or_else(|| Visitor::unknown(request));
+    // Two statements: reading cookies borrows the extensions too.
+    let known = request.extensions().get::<Visitor>().cloned();
+    let visitor = known.unwrap_or_else(|| Visitor::unknown(request));
     let kind = failure.kind(&visitor);
     let request_id = (kind.status() >= 500).then(|| Uuid::new_v4().simple().to_string());
     if let Some(request_id) = &request_id {

@@ -67,14 +67,14 @@ fn confirm(
     html(&Confirm { page: member.page(), act, fields, csv_url })
 }
 
-fn csv_of(session: &session::Model) -> Option<String> {
-    Some(format!("/sessions/export/{}?format=csv", session.session_uuid))
+fn csv_of(session: &session::Model) -> String {
+    format!("/sessions/export/{}?format=csv", session.session_uuid)
 }
 
 /// The page that says which session an eleventh one would erase.
 fn ask_to_save(member: &Member, oldest: &session::Model) -> Result<HttpResponse, Failure> {
     let act = Act::SaveOverOldest { max: MAX_SAVED as u64, oldest: title(member, oldest) };
-    confirm(member, act, vec![(AGREED.to_owned(), oldest.session_uuid.clone())], csv_of(oldest))
+    confirm(member, act, vec![(AGREED.to_owned(), oldest.session_uuid.clone())], Some(csv_of(oldest)))
 }
 
 pub async fn confirm_save(member: Member, gateway: Data<Gateway>) -> Result<HttpResponse, Failure> {
@@ -134,7 +134,7 @@ pub async fn confirm_delete(
     let session = named(&request, &member, &gateway).await?;
     let contents = session::contents(&gateway.db, session.id).await?;
     let act = Act::DeleteSession { name: title(&member, &session), captures: contents.captures };
-    confirm(&member, act, vec![uuid_field(&session)], csv_of(&session))
+    confirm(&member, act, vec![uuid_field(&session)], Some(csv_of(&session)))
 }
 
 pub async fn delete(posted: Posted, gateway: Data<Gateway>) -> Result<HttpResponse, Failure> {
@@ -160,7 +160,7 @@ async fn ask_to_resume(
     };
     let mut fields = vec![uuid_field(session)];
     fields.extend(oldest.map(|oldest| (AGREED.to_owned(), oldest.session_uuid.clone())));
-    confirm(member, act, fields, oldest.and_then(csv_of))
+    confirm(member, act, fields, oldest.map(csv_of))
 }
 
 pub async fn confirm_resume(
