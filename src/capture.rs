@@ -71,6 +71,22 @@ pub async fn request(
     user_id: i64,
     target: &Target,
 ) -> Result<Requested, RequestError> {
+    loop {
+        match try_request(db, clock, limits, user_id, target).await {
+            // The same request at the same moment was first: the next look finds its capture.
+            Err(RequestError::Db(error)) if db::is_duplicate(&error) => {}
+            other => return other,
+        }
+    }
+}
+
+async fn try_request(
+    db: &DatabaseConnection,
+    clock: &Clock,
+    limits: &LimitSettings,
+    user_id: i64,
+    target: &Target,
+) -> Result<Requested, RequestError> {
     db::write_txn!(db, |txn| {
         let now = clock.now();
         let session = session::ensure_active(txn, user_id, now).await?;

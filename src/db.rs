@@ -10,7 +10,8 @@ use migration::{Migrator, MigratorTrait};
 use rand::Rng;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
-    IsolationLevel, QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
+    IsolationLevel, QueryResult, RuntimeErr, SqlErr, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait, Value, sqlx::mysql::MySqlDatabaseError,
 };
 use secrecy::ExposeSecret;
 
@@ -148,9 +149,21 @@ impl AsDbErr for DbErr {
 
 /// Whether another transaction was in the way, so that trying again may succeed.
 fn is_contention(error: &DbErr) -> bool {
-    let text = error.to_string();
-    // MariaDB: 1213 deadlock, 1205 lock wait time-out, 1020 row changed since read. SQLite: busy or locked.
-    ["1213", "1205", "1020", "database is locked", "database table is locked"].iter().any(|sign| text.contains(sign))
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
+        return false;
+    };
+    let Some(error) = error.as_database_error() else { return false };
+    match error.try_downcast_ref::<MySqlDatabaseError>() {
+        // Lock wait time-out, deadlock, row changed since read, and a write set that another node refused.
+        Some(error) => matches!(error.number(), 1205 | 1213 | 1020 | 1047),
+        // Busy (5) and locked (6), with their extended codes in the higher bytes.
+        None => error.code().and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| matches!(code & 0xff, 5 | 6)),
+    }
+}
+
+/// Whether a row with the same unique key was there first.
+pub fn is_duplicate(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
 /// A statement with `?` for every value, for either engine.

@@ -26,7 +26,7 @@ pub async fn run(start: &Start) -> Result<(), Failure> {
         print(&welcome(demo.url(), &demo.control_url(), demo.moved()));
         demo.run(world, stop.clone()).await
     };
-    signals::until_stopped(&stop, work).await??;
+    signals::until_stopped(&stop, Box::pin(work)).await??;
     print("\nThe demo has ended; its data are removed.\n");
     Ok(())
 }
