@@ -3,7 +3,12 @@
 //! Both engines run the same statements. What differs between them is decided here: isolation and time zone of a MariaDB
 //! connection, journal and write lock of SQLite, who may migrate, whose clock counts for leases.
 
-use std::{fs::File, path::PathBuf, time::Duration};
+use std::{
+    fs::{DirBuilder, File},
+    os::unix::fs::DirBuilderExt,
+    path::PathBuf,
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use migration::{Migrator, MigratorTrait};
@@ -30,7 +35,11 @@ pub async fn connect(settings: &DatabaseSettings) -> Result<DatabaseConnection, 
     if let Some(file) = settings.sqlite_file()
         && let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty())
     {
-        std::fs::create_dir_all(folder)
+        // What stands in it is nobody else's business on this machine.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
             .map_err(|error| DbErr::Custom(format!("cannot make the folder {}: {error}", folder.display())))?;
     }
     let mut options = ConnectOptions::new(url.replacen("mariadb://", "mysql://", 1));
