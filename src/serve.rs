@@ -226,8 +226,7 @@ fn worker(shared: &Shared) -> Worker {
         hand_back: CancellationToken::new(),
     };
     let readiness = shared.server.readiness.clone();
-    let settings = &shared.settings;
-    Worker::new(context, shared.store.clone(), readiness, &settings.worker, settings.shutdown_grace)
+    Worker::new(context, shared.store.clone(), readiness, &shared.settings)
 }
 
 /// On SQLite this process brings the schema up to date; on MariaDB somebody runs `tca migrate`, and the roles wait.

@@ -5,5 +5,6 @@
 #[macro_use]
 mod support;
 
+mod main_job;
 mod store;
 mod twitch_gate;

@@ -15,6 +15,9 @@
 //! contain `on_mariadb` or `on_redis`; `make test` runs everything through `tests/with-servers`, which sets
 //! `TCA_TEST_MARIADB_URL` and `TCA_TEST_REDIS_URL`. Never sleep for a fixed time: wait for a condition with [`eventually`].
 
+pub mod app;
+pub mod browser;
+pub mod process;
 pub mod redis_server;
 
 use std::time::{Duration, Instant};
