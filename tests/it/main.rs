@@ -5,6 +5,10 @@
 #[macro_use]
 mod support;
 
+mod isolation;
 mod main_job;
+mod sessions;
 mod store;
 mod twitch_gate;
+mod twitch_trouble;
+mod unfinished;
