@@ -7,8 +7,12 @@ mod support;
 
 mod isolation;
 mod main_job;
+mod operations;
+mod scale;
+mod secrecy;
 mod sessions;
 mod store;
 mod twitch_gate;
 mod twitch_trouble;
 mod unfinished;
+mod web;

@@ -4,7 +4,6 @@ use chrono::TimeDelta;
 use tca::{clock::Clock, simulator::cast};
 
 use crate::support::{
-    Backend,
     app::{TestApp, Topology},
     browser::{Browser, Page},
     eventually,
@@ -45,7 +44,10 @@ async fn accounts(browser: &Browser, address: &str) -> usize {
 on_each_backend! {
     async fn a_session_is_saved_resumed_erased_and_deleted(backend: Backend) {
         let (app, browser) = stage(TestApp::plan(backend)).await;
-        save(&browser).await.shows("nothing");
+        let page = browser.get("/sessions").await;
+        let csrf = page.form("/auth/logout").field("csrf").unwrap().to_owned();
+        let answer = browser.post("/sessions/save", &[("csrf", &csrf)]).await;
+        assert_eq!(answer.location(), "/sessions?said=nothing-active", "an empty session is not kept");
         app.complete_capture(&browser, RABBIT).await;
         save(&browser).await.shows("1 of 10 saved");
         let rabbit = uuids(&app, "saved").await.remove(0);
@@ -177,11 +179,12 @@ on_each_backend! {
             let page = browser.post("/captures/cancel", &[("csrf", &csrf), ("capture_id", id)]).await;
             assert!(matches!(page.status, 400 | 404), "{id:?}");
         }
-        for address in ["/captures/x", "/captures/7", "/accounts/x/history", "/accounts/7/history", "/nowhere", "/sessions/export/x"] {
+        for address in ["/captures/7", "/accounts/x/history", "/accounts/7/history", "/nowhere", "/sessions/export/x"] {
             let page = browser.get(address).await;
             assert_eq!(page.status, 404, "{address}");
             page.shows("Cette page n’existe pas");
         }
+        browser.get("/captures/x").await.shows("Cette demande n’est pas lisible");
         assert_eq!(app.number("SELECT COUNT(*) FROM jobs").await, 0);
     }
 }

@@ -63,7 +63,7 @@ async fn wait_for_revocations(app: &TestApp, count: usize) {
 
 async fn log_out(browser: &Browser) {
     let page = browser.get("/settings").await;
-    browser.submit(&page, "/auth/logout", &[]).await.shows("Log in with Twitch");
+    browser.submit(&page, "/auth/logout", &[]).await.shows("href=\"/auth/login\"");
     assert_eq!(browser.hop("/channels").await.location(), "/auth/login?next=%2Fchannels");
 }
 
