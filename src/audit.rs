@@ -39,6 +39,11 @@ impl Event {
     }
 }
 
+/// Removes events from before `before`; returns how many.
+pub async fn prune(db: &impl ConnectionTrait, before: DateTime<Utc>) -> Result<u64, DbErr> {
+    Ok(db::execute(db, "DELETE FROM audit_logs WHERE created_at < ?", [before.into()]).await?.rows_affected())
+}
+
 /// Appends one event. A failure is the caller's to log: it must not undo what the user did.
 pub async fn note(
     db: &impl ConnectionTrait,

@@ -71,6 +71,22 @@ pub async fn request(
     user_id: i64,
     target: &Target,
 ) -> Result<Requested, RequestError> {
+    loop {
+        match try_request(db, clock, limits, user_id, target).await {
+            // The same request at the same moment was first: the next look finds its capture.
+            Err(RequestError::Db(error)) if db::is_duplicate(&error) => {}
+            other => return other,
+        }
+    }
+}
+
+async fn try_request(
+    db: &DatabaseConnection,
+    clock: &Clock,
+    limits: &LimitSettings,
+    user_id: i64,
+    target: &Target,
+) -> Result<Requested, RequestError> {
     db::write_txn!(db, |txn| {
         let now = clock.now();
         let session = session::ensure_active(txn, user_id, now).await?;
@@ -203,4 +219,19 @@ pub async fn fail(
                WHERE id = ? AND status = 'running'";
     let message: String = message.chars().take(1_000).collect();
     db::execute(txn, sql, [now.into(), kind.into(), message.into(), capture_id.into()]).await.map(drop)
+}
+
+/// Removes what was read of captures that failed or were cancelled; returns how many those were. Nobody sees these rows, but
+/// nobody needs them either.
+pub async fn sweep_unfinished(db: &DatabaseConnection) -> Result<usize, DbErr> {
+    let sql = "SELECT id FROM captures WHERE status IN ('failed', 'cancelled') AND pages > 0 ORDER BY id LIMIT 100";
+    let rows = db::query(db, sql, []).await?;
+    for row in &rows {
+        let id: i64 = row.try_get("", "id")?;
+        db::write_txn!(db, |txn| {
+            db::execute(txn, "DELETE FROM capture_chatters WHERE capture_id = ?", [id.into()]).await?;
+            db::execute(txn, "UPDATE captures SET pages = 0 WHERE id = ?", [id.into()]).await.map(drop)
+        })?;
+    }
+    Ok(rows.len())
 }

@@ -107,13 +107,18 @@ struct Start {
 }
 
 impl Start {
+    /// Whether log lines go to a terminal.
+    fn is_terminal() -> bool {
+        std::io::stderr().is_terminal()
+    }
+
     fn inputs(&self, roles: Vec<Role>, needs: Needs) -> Inputs {
         Inputs {
             env: self.env.clone(),
             config_dir: self.config_dir.clone(),
             roles,
             flags: Vec::new(),
-            is_terminal: std::io::stderr().is_terminal(),
+            is_terminal: Self::is_terminal(),
             needs,
         }
     }

@@ -3,14 +3,20 @@
 //! Both engines run the same statements. What differs between them is decided here: isolation and time zone of a MariaDB
 //! connection, journal and write lock of SQLite, who may migrate, whose clock counts for leases.
 
-use std::{fs::File, path::PathBuf, time::Duration};
+use std::{
+    fs::{DirBuilder, File},
+    os::unix::fs::DirBuilderExt,
+    path::PathBuf,
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use migration::{Migrator, MigratorTrait};
 use rand::Rng;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
-    IsolationLevel, QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
+    IsolationLevel, QueryResult, RuntimeErr, SqlErr, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait, Value, sqlx::mysql::MySqlDatabaseError,
 };
 use secrecy::ExposeSecret;
 
@@ -29,7 +35,11 @@ pub async fn connect(settings: &DatabaseSettings) -> Result<DatabaseConnection, 
     if let Some(file) = settings.sqlite_file()
         && let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty())
     {
-        std::fs::create_dir_all(folder)
+        // What stands in it is nobody else's business on this machine.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
             .map_err(|error| DbErr::Custom(format!("cannot make the folder {}: {error}", folder.display())))?;
     }
     let mut options = ConnectOptions::new(url.replacen("mariadb://", "mysql://", 1));
@@ -148,9 +158,21 @@ impl AsDbErr for DbErr {
 
 /// Whether another transaction was in the way, so that trying again may succeed.
 fn is_contention(error: &DbErr) -> bool {
-    let text = error.to_string();
-    // MariaDB: 1213 deadlock, 1205 lock wait time-out, 1020 row changed since read. SQLite: busy or locked.
-    ["1213", "1205", "1020", "database is locked", "database table is locked"].iter().any(|sign| text.contains(sign))
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
+        return false;
+    };
+    let Some(error) = error.as_database_error() else { return false };
+    match error.try_downcast_ref::<MySqlDatabaseError>() {
+        // Lock wait time-out, deadlock, row changed since read, and a write set that another node refused.
+        Some(error) => matches!(error.number(), 1205 | 1213 | 1020 | 1047),
+        // Busy (5) and locked (6), with their extended codes in the higher bytes.
+        None => error.code().and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| matches!(code & 0xff, 5 | 6)),
+    }
+}
+
+/// Whether a row with the same unique key was there first.
+pub fn is_duplicate(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
 /// A statement with `?` for every value, for either engine.

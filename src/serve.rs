@@ -53,6 +53,11 @@ impl Listeners {
         Ok(Self(settings.roles.iter().map(bind).collect::<anyhow::Result<_>>()?))
     }
 
+    /// Listeners that are bound already.
+    pub fn bound(listeners: Vec<(Role, TcpListener)>) -> Self {
+        Self(listeners)
+    }
+
     /// Where a role listens; differs from the settings where the port was left to the system.
     pub fn address(&self, role: Role) -> Option<SocketAddr> {
         self.0.iter().find(|(bound, _)| *bound == role).and_then(|(_, listener)| listener.local_addr().ok())
@@ -221,8 +226,7 @@ fn worker(shared: &Shared) -> Worker {
         hand_back: CancellationToken::new(),
     };
     let readiness = shared.server.readiness.clone();
-    let settings = &shared.settings;
-    Worker::new(context, shared.store.clone(), readiness, &settings.worker, settings.shutdown_grace)
+    Worker::new(context, shared.store.clone(), readiness, &shared.settings)
 }
 
 /// On SQLite this process brings the schema up to date; on MariaDB somebody runs `tca migrate`, and the roles wait.

@@ -7,7 +7,6 @@
 use chrono::{DateTime, Duration, Utc};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    SqlErr,
 };
 use uuid::Uuid;
 
@@ -15,7 +14,10 @@ mod entity;
 mod lifecycle;
 
 pub use entity::{Column, Entity, Model, Status};
-pub use lifecycle::{Blocked, MAX_SAVED, Outcome, cancel_work_of_user, delete, expire_due, purge, resume, save};
+pub use lifecycle::{
+    Blocked, MAX_NAME, MAX_SAVED, Outcome, cancel_work_of_user, delete, expire_due, prune, purge, resume, save,
+    set_name,
+};
 
 use crate::db;
 
@@ -117,7 +119,7 @@ async fn insert_active(txn: &impl ConnectionTrait, user_id: i64, now: DateTime<U
             .await?
             .ok_or_else(|| DbErr::RecordNotFound("the session just made".to_owned())),
         // Two requests at once: the other one made it.
-        Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => Entity::find()
+        Err(error) if db::is_duplicate(&error) => Entity::find()
             .filter(Column::ActiveKey.eq(user_id))
             .one(txn)
             .await?

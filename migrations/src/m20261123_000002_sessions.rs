@@ -50,6 +50,7 @@ impl MigrationTrait for Migration {
             .maybe_instant("finished_at")
             .unique("uq_captures_alive_key", &["alive_key"])
             .index("idx_captures_session_captured", &["session_id", "captured_at"])
+            .index("idx_captures_status", &["status", "pages"])
             .index("idx_captures_user_created", &["user_id", "created_at"])
             .create()
             .await?;

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, process::ExitCode};
 use clap::{CommandFactory as _, error::ErrorKind};
 
 use super::Cli;
-use crate::config::Problems;
+use crate::{config::Problems, demo::OpenError};
 
 /// Why the program ends without having done what was asked.
 #[derive(Debug)]
@@ -59,6 +59,15 @@ impl From<Problems> for Failure {
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::Failed(error)
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Settings(problems) => Self::Settings(problems),
+            OpenError::Other(error) => Self::Failed(error),
+        }
     }
 }
 

@@ -114,10 +114,20 @@ pub async fn move_due(db: &DatabaseConnection, clock: &Clock) -> Result<u64, DbE
     })
 }
 
-/// When the next scheduled job is due, if there is one.
-pub async fn next_due(db: &DatabaseConnection) -> Result<Option<DateTime<Utc>>, DbErr> {
-    let rows = db::query(db, "SELECT MIN(run_at) AS at FROM jobs WHERE status = 'scheduled'", []).await?;
-    rows.first().map_or(Ok(None), |row| row.try_get("", "at"))
+/// Removes jobs that ended before `before`, a batch a transaction; returns how many.
+pub async fn prune(db: &DatabaseConnection, before: DateTime<Utc>) -> Result<u64, DbErr> {
+    let mut removed = 0;
+    loop {
+        let sql = format!(
+            "SELECT id FROM jobs WHERE status IN ('done', 'failed', 'cancelled') AND finished_at < ? ORDER BY id LIMIT {BATCH}"
+        );
+        let ids = ids(&db::query(db, &sql, [before.into()]).await?)?;
+        if ids.is_empty() {
+            return Ok(removed);
+        }
+        let sql = format!("DELETE FROM jobs WHERE id IN ({})", db::placeholders(ids.len()));
+        removed += db::execute(db, &sql, ids.into_iter().map(Into::into).collect::<Vec<_>>()).await?.rows_affected();
+    }
 }
 
 /// A job that lost its worker too often and was parked as failed.

@@ -160,6 +160,12 @@ async fn end_hashes(db: &impl ConnectionTrait, store: &Store, hashes: Vec<String
     Ok(())
 }
 
+/// Removes web sessions whose time is over; returns how many.
+pub async fn prune(db: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<u64, DbErr> {
+    let sql = "DELETE FROM web_sessions WHERE expires_at <= ? OR last_activity_at <= ?";
+    Ok(db::execute(db, sql, [now.into(), (now - IDLE_LIMIT).into()]).await?.rows_affected())
+}
+
 /// How many browsers a user is signed in with.
 pub async fn count(db: &impl ConnectionTrait, user_id: i64, now: DateTime<Utc>) -> Result<i64, DbErr> {
     let sql = "SELECT COUNT(*) AS n FROM web_sessions WHERE user_id = ? AND expires_at > ?";

@@ -15,10 +15,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+mod housekeeping;
+
+use self::housekeeping::Housekeeping;
 use super::readiness::Readiness;
 use crate::{
     capture::{self, enrich, fetch},
-    config::WorkerSettings,
+    config::Settings,
     db,
     job::{self, Claimed, Job, JobError},
     login, session,
@@ -41,6 +44,8 @@ pub struct Worker {
     concurrency: usize,
     poll_interval: Duration,
     shutdown_grace: Duration,
+    /// How long ended things are kept.
+    retention: Span,
     /// Distinguishes this worker's leases from those of all others.
     name: String,
     /// The jobs that this worker keeps alive.
@@ -48,21 +53,15 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// `shutdown_grace`: for running jobs when the process stops.
-    pub fn new(
-        context: fetch::Context,
-        store: Store,
-        readiness: Arc<Readiness>,
-        settings: &WorkerSettings,
-        shutdown_grace: Duration,
-    ) -> Self {
+    pub fn new(context: fetch::Context, store: Store, readiness: Arc<Readiness>, settings: &Settings) -> Self {
         Self {
             context,
             store,
             readiness,
-            concurrency: usize::try_from(settings.concurrency).unwrap_or(1),
-            poll_interval: settings.poll_interval,
-            shutdown_grace,
+            concurrency: usize::try_from(settings.worker.concurrency).unwrap_or(1),
+            poll_interval: settings.worker.poll_interval,
+            shutdown_grace: settings.shutdown_grace,
+            retention: Span::days(settings.limits.retention_days.into()),
             name: format!("worker-{}", Uuid::new_v4().simple()),
             active: Arc::default(),
         }
@@ -75,11 +74,17 @@ impl Worker {
         let mut helpers = JoinSet::new();
         helpers.spawn(self.clone().keep_leases(halt.clone()));
         helpers.spawn(self.clone().sweep(halt.clone()));
+        helpers.spawn(self.housekeeping().run(halt.clone()));
         let mut jobs = JoinSet::new();
         self.claim_until(&stop, &mut jobs).await;
         self.drain(&mut jobs).await;
         halt.cancel();
         while helpers.join_next().await.is_some() {}
+    }
+
+    fn housekeeping(&self) -> Housekeeping {
+        let fetch::Context { db, clock, .. } = self.context.clone();
+        Housekeeping { db, clock, store: self.store.clone(), retention: self.retention }
     }
 
     async fn claim_until(&self, stop: &CancellationToken, jobs: &mut JoinSet<()>) {

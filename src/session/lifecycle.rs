@@ -1,7 +1,9 @@
 //! Saving, resuming, purging, deleting and expiring sessions.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 
 use super::{Column, Entity, LIFETIME, Model, SessionError, Status, find_active, list_saved, load_owned};
 use crate::{db, job};
@@ -9,12 +11,18 @@ use crate::{db, job};
 /// Saved sessions a user may keep.
 pub const MAX_SAVED: usize = 10;
 
+/// Ended sessions removed by one look.
+const PRUNED_AT_ONCE: u64 = 20;
+
 /// Why an act needs the user's word first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Blocked {
     /// Saving would be the eleventh: this oldest one would go.
     WouldDelete(Model),
 }
+
+/// Longest name of a session, in characters.
+pub const MAX_NAME: usize = 80;
 
 /// What came of an act on sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +55,24 @@ pub async fn save(
         }
         mark_saved(txn, active.id, now).await?;
         Ok(Outcome::Done(active))
+    })
+}
+
+/// Names one of the user's sessions; a blank name takes its name away, a long one is cut to [`MAX_NAME`].
+pub async fn set_name(
+    db: &DatabaseConnection,
+    user_id: i64,
+    uuid: &str,
+    name: &str,
+    now: DateTime<Utc>,
+) -> Result<(), SessionError> {
+    let name: String = name.trim().chars().take(MAX_NAME).collect();
+    let name = (!name.is_empty()).then_some(name);
+    db::write_txn!(db, |txn| {
+        let session = load_owned(txn, user_id, uuid, now).await?;
+        let sql = "UPDATE sessions SET name = ? WHERE id = ?";
+        db::execute(txn, sql, [name.clone().into(), session.id.into()]).await?;
+        Ok(())
     })
 }
 
@@ -123,6 +149,38 @@ pub async fn expire_due(db: &DatabaseConnection, now: DateTime<Utc>) -> Result<u
         })?;
     }
     Ok(due.len())
+}
+
+/// Removes sessions that ended before `before`, with everything in them; returns how many.
+pub async fn prune(db: &DatabaseConnection, before: DateTime<Utc>) -> Result<usize, DbErr> {
+    let gone = Entity::find()
+        .filter(Column::Status.is_in([Status::Expired, Status::Deleted]))
+        .filter(Column::UpdatedAt.lt(before))
+        .order_by_asc(Column::Id)
+        .limit(PRUNED_AT_ONCE)
+        .all(db)
+        .await?;
+    for session in &gone {
+        remove(db, session.id).await?;
+    }
+    Ok(gone.len())
+}
+
+/// Removes a session, one capture a transaction, so that nobody waits long for a lock. The session's row goes last: a crash in
+/// between leaves it to be found again.
+async fn remove(db: &DatabaseConnection, session_id: i64) -> Result<(), DbErr> {
+    let rows = db::query(db, "SELECT id FROM captures WHERE session_id = ? ORDER BY id", [session_id.into()]).await?;
+    for row in rows {
+        let capture_id: i64 = row.try_get("", "id")?;
+        db::write_txn!(db, |txn| {
+            db::execute(txn, "DELETE FROM capture_chatters WHERE capture_id = ?", [capture_id.into()]).await?;
+            db::execute(txn, "DELETE FROM captures WHERE id = ?", [capture_id.into()]).await.map(drop)
+        })?;
+    }
+    db::write_txn!(db, |txn| {
+        db::execute(txn, "DELETE FROM session_accounts WHERE session_id = ?", [session_id.into()]).await?;
+        db::execute(txn, "DELETE FROM sessions WHERE id = ?", [session_id.into()]).await.map(drop)
+    })
 }
 
 /// Cancels every capture and job of a user that is not finished; the sessions stay.

@@ -221,6 +221,23 @@ impl World {
         Ok(report)
     }
 
+    /// Lets up to `people` of one chat come over into another at `at`, past instants too; they leave again within the hour.
+    pub fn send_raid(&self, from: &str, to: &str, people: u32, at: DateTime<Utc>) -> Result<(), Error> {
+        let (from, to) = (self.number(from)?, self.number(to)?);
+        let raiders = self.with_room(from, |room| room.present_at(at));
+        let stay = |number: u32| {
+            let dice = |bound, part| {
+                let roll = self.dice().below(bound, &[u64::from(to), u64::from(number), part]);
+                TimeDelta::seconds(i64::try_from(roll).unwrap_or(0))
+            };
+            let begins = at + dice(90, 5);
+            room::Stay { number, from: begins, until: begins + TimeDelta::minutes(8) + dice(50 * 60, 6) }
+        };
+        let count = usize::try_from(people).unwrap_or(usize::MAX);
+        self.add_stays(to, raiders.into_iter().filter(|number| *number != from && *number != to).take(count).map(stay));
+        Ok(())
+    }
+
     /// All waves so far, planned ones too.
     pub fn waves(&self) -> Vec<WaveReport> {
         self.state().waves.clone()
@@ -326,6 +343,18 @@ mod tests {
             assert!(there.iter().all(|person| person.created_at <= world.now()));
         }
         assert_eq!(world.chatters_at("oncle_pixel", world.now() - TimeDelta::minutes(1)).unwrap(), before);
+    }
+
+    #[test]
+    fn a_raid_brings_people_of_another_chat_who_leave_again() {
+        let world = world_at("2026-06-01T12:00:00Z");
+        let then: DateTime<Utc> = "2026-05-28T20:00:00Z".parse().unwrap();
+        let count = |minutes| world.chatters_at("petit_four_tv", then + TimeDelta::minutes(minutes)).unwrap().len();
+        let (before, quiet) = (count(-1), count(2));
+        world.send_raid("oncle_pixel", "petit_four_tv", 100, then).unwrap();
+        assert_eq!(count(-1), before);
+        assert!((quiet + 90..=quiet + 100).contains(&count(2)), "{} after {quiet}", count(2));
+        assert!(count(61) < quiet + 60, "{}", count(61));
     }
 
     #[test]
