@@ -6,6 +6,7 @@
 mod support;
 
 mod isolation;
+mod limits;
 mod main_job;
 mod operations;
 mod scale;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sea_orm::{Database, DbBackend};
+use sea_orm::{ConnectionTrait, Database, DbBackend, TransactionTrait};
 use secrecy::ExposeSecret;
 use tca::{
     config::DatabaseSettings,
@@ -201,6 +201,24 @@ async fn wrong_usage_ends_with_2_and_the_valid_words() {
     assert_eq!(code, 2);
     for variable in env.keys() {
         assert!(said.contains(variable.as_str()), "all problems at once: {said}");
+    }
+}
+
+// A claim under REPEATABLE READ would lock gaps and stop those who enqueue; the setting belongs to each connection.
+#[tokio::test]
+async fn every_connection_reads_what_is_committed_on_mariadb() {
+    let database = Backend::MariaDb.database().await;
+    let settings = DatabaseSettings { url: database.url.clone(), read_url: None, max_open: 4, max_idle: 4 };
+    let connection = db::connect(&settings).await.unwrap();
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(connection.begin().await.unwrap());
+    }
+    for one in held {
+        let sql = "SELECT @@tx_isolation AS level, @@time_zone AS zone";
+        let row = one.query_one_raw(db::statement(&one, sql, [])).await.unwrap().unwrap();
+        assert_eq!(row.try_get::<String>("", "level").unwrap(), "READ-COMMITTED");
+        assert_eq!(row.try_get::<String>("", "zone").unwrap(), "+00:00");
     }
 }
 

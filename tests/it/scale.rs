@@ -43,7 +43,7 @@ on_each_backend! {
 
     async fn a_burst_of_work_never_asks_twitch_more_often_than_promised(backend: Backend) {
         const RATE: u32 = 10;
-        let app = TestApp::plan(backend).set("RATE_LIMIT_REQUESTS_PER_SECOND", RATE).start().await;
+        let app = TestApp::plan(backend).set("RATE_LIMIT_REQUESTS_PER_SECOND", &RATE.to_string()).start().await;
         app.world.set_rate(Rate { refill_per_minute: 800, bucket_size: 800 });
         let browser = app.signed_in(cast::HERO).await;
         let channels = ["oncle_pixel", "sardine_express", "bibliotheque_zoe", "karnaval_tv", "petit_four_tv", RABBIT];

@@ -54,7 +54,7 @@ on_each_backend! {
         assert!(secrets.len() >= 6, "an application's token, two of a user and what replaced them");
         secrets.push(browser.cookie("tca_session").unwrap());
         secrets.push(browser.get("/settings").await.form("/auth/logout").field("csrf").unwrap().to_owned());
-        secrets.extend([code, app.internal_token(), SESSION_SECRET.to_owned(), "demo-secret".to_owned()]);
+        secrets.extend([code, TestApp::internal_token(), SESSION_SECRET.to_owned(), "demo-secret".to_owned()]);
         if backend == Backend::MariaDb {
             let url = reqwest::Url::parse(app.database_url().expose_secret()).unwrap();
             secrets.push(url.password().unwrap().to_owned());

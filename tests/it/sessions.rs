@@ -60,8 +60,8 @@ on_each_backend! {
         let bears = uuids(&app, "active").await.remove(0);
         let page = browser.get(&format!("/sessions/resume?session_uuid={rabbit}")).await;
         browser.submit(&page, "/sessions/resume", &[]).await.shows("12 accounts");
-        assert_eq!(uuids(&app, "active").await, [rabbit.clone()]);
-        assert_eq!(uuids(&app, "saved").await, [bears.clone()], "what was active is not lost");
+        assert_eq!(uuids(&app, "active").await, [&*rabbit]);
+        assert_eq!(uuids(&app, "saved").await, [&*bears], "what was active is not lost");
         app.complete_capture(&browser, BEARS).await;
         let both = accounts(&browser, "/analysis/export?format=logins").await;
         assert!((13..=19).contains(&both), "{both}");

@@ -15,7 +15,7 @@ const RADIO: &str = "radio_cagette";
 
 /// One capture hangs on its second page, with the only worker that there is; another one waits behind it.
 async fn stage(backend: Backend) -> (TestApp, Browser, [i64; 2]) {
-    let app = TestApp::plan(backend).set("WORKER_CONCURRENCY", 1).start().await;
+    let app = TestApp::plan(backend).set("WORKER_CONCURRENCY", "1").start().await;
     app.world.set_room_size(RABBIT, 1_500).unwrap();
     app.world.set_room_size(BEARS, 50).unwrap();
     app.world.set_room_size(RADIO, 30).unwrap();
