@@ -16,7 +16,8 @@ use rand::Rng;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
     IsolationLevel, QueryResult, RuntimeErr, SqlErr, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionTrait, Value, sqlx::mysql::MySqlDatabaseError,
+    TransactionTrait, Value,
+    sqlx::{Executor as _, mysql::MySqlDatabaseError},
 };
 use secrecy::ExposeSecret;
 
@@ -55,12 +56,13 @@ pub async fn connect(settings: &DatabaseSettings) -> Result<DatabaseConnection, 
         // Without READ COMMITTED, a claim's gap locks stop producers. The zone keeps every stored instant in UTC.
         options.timezone(Some("+00:00".to_owned())).charset("utf8mb4").collation("utf8mb4_bin")
     });
-    options.after_connect(|connection| {
-        Box::pin(async move {
-            if connection.get_database_backend() == DbBackend::MySql {
-                connection.execute_unprepared("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
-            }
-            Ok(())
+    // sea-orm's own `after_connect` runs once for the whole pool, and at once: a server that is away would end the program.
+    options.map_sqlx_mysql_pool_opts(|pool| {
+        pool.after_connect(|connection, _| {
+            Box::pin(async move {
+                let sql = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
+                connection.execute(sql).await.map(drop)
+            })
         })
     });
     options.map_sqlx_sqlite_opts(|options| {

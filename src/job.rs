@@ -14,7 +14,7 @@ mod queue;
 mod settle;
 
 pub use look::{Standing, captures_under_way, standings};
-pub use queue::{Claimed, Parked, claim, heartbeat, move_due, prune, rescue};
+pub use queue::{Claimed, Parked, claim, claim_statement, heartbeat, move_due, prune, rescue};
 pub use settle::{
     Lease, cancel_of_capture, cancel_of_session, cancel_of_user, fail, finish, hand_back, hold, keep, retry, snooze,
 };

@@ -221,6 +221,11 @@ impl Ledger {
         grants.len()
     }
 
+    /// Every token that is of use to somebody who finds it.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        self.access.keys().chain(self.refresh.keys()).cloned().collect()
+    }
+
     fn drop_grants(&mut self, grants: &HashSet<u64>) {
         self.grants.retain(|number, _| !grants.contains(number));
         self.refresh.retain(|_, number| !grants.contains(number));

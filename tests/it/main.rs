@@ -5,6 +5,15 @@
 #[macro_use]
 mod support;
 
+mod isolation;
+mod limits;
 mod main_job;
+mod operations;
+mod scale;
+mod secrecy;
+mod sessions;
 mod store;
 mod twitch_gate;
+mod twitch_trouble;
+mod unfinished;
+mod web;

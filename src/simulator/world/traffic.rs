@@ -106,6 +106,11 @@ impl World {
         self.state().ledger.revoke(token, client_id, now)
     }
 
+    /// Every access and refresh token that is not dead: what must be found nowhere outside the product's memory.
+    pub fn secrets(&self) -> Vec<String> {
+        self.state().ledger.secrets()
+    }
+
     /// Lets access tokens expire now: those of one person, or all. Refresh tokens stay. Returns how many.
     pub fn expire_tokens(&self, login: Option<&str>) -> Result<usize, Error> {
         let user = login.map(|login| self.number(login)).transpose()?;

@@ -57,8 +57,8 @@ impl Plan {
     }
 
     /// Another value of a setting, by its variable.
-    pub fn set(mut self, variable: &'static str, value: impl ToString) -> Self {
-        self.settings.push((variable, value.to_string()));
+    pub fn set(mut self, variable: &'static str, value: &str) -> Self {
+        self.settings.push((variable, value.to_owned()));
         self
     }
 
@@ -352,7 +352,7 @@ impl TestApp {
     }
 
     /// What the roles show each other.
-    pub fn internal_token(&self) -> String {
+    pub fn internal_token() -> String {
         let secrets = SecretSettings {
             session: vec![SESSION_SECRET.into()],
             token: Vec::new(),
@@ -366,7 +366,7 @@ impl TestApp {
     /// A GET of an internal route, with the internal token: status, headers, JSON.
     pub async fn internal(&self, role: Role, path: &str) -> (u16, reqwest::header::HeaderMap, serde_json::Value) {
         let url = self.url(role).join(path).unwrap();
-        let request = http().request(Method::GET, url).header("X-Internal-Token", self.internal_token());
+        let request = http().request(Method::GET, url).header("X-Internal-Token", Self::internal_token());
         let answer = request.send().await.unwrap();
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         (status, headers, answer.json().await.unwrap_or_default())
