@@ -4,6 +4,8 @@
 
 # Empty it (`make test LOCKED=`) while Cargo.lock is being changed.
 LOCKED ?= --locked
+# The tests of the whole product mostly wait for something: more of them at once than there are cores are done sooner.
+export RUST_TEST_THREADS ?= 6
 # A test's name says which servers it needs.
 WITHOUT_SERVERS := --skip on_mariadb --skip on_redis
 

@@ -66,7 +66,7 @@ on_each_backend! {
     async fn what_a_killed_worker_was_doing_goes_on_with_another(backend: Backend) {
         let mut app = TestApp::start(backend, Topology::Split).await;
         let (browser, capture) = held_capture(&app).await;
-        let other = app.spawn_another(Role::Worker);
+        let (other, _) = app.spawn_another(Role::Worker);
         eventually("the other worker listens", async || other.log().contains("\"listening\"")).await;
         let killed = Instant::now();
         app.processes.remove(&Role::Worker).unwrap().kill();

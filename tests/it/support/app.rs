@@ -213,11 +213,12 @@ impl TestApp {
     }
 
     /// One more process of a role beside those that run, on another port.
-    pub fn spawn_another(&self, role: Role) -> Process {
-        let mut env = self.env.clone();
-        env.insert("APP_PORT".to_owned(), free_port().to_string());
+    pub fn spawn_another(&self, role: Role) -> (Process, Url) {
+        let (mut env, port) = (self.env.clone(), free_port());
+        env.insert("APP_PORT".to_owned(), port.to_string());
         env.retain(|name, _| !name.ends_with("_PORT") || name == "APP_PORT");
-        Process::start("another", &["serve", "--role", role.as_str()], &env, self.folder.path())
+        let process = Process::start("another", &["serve", "--role", role.as_str()], &env, self.folder.path());
+        (process, format!("http://127.0.0.1:{port}/").parse().unwrap())
     }
 
     /// `tca migrate`.

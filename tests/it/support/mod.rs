@@ -14,6 +14,9 @@
 //! This makes the tests `a_capture_is_joined_not_doubled::on_sqlite` and `…::on_mariadb`. `make test-quick` skips names that
 //! contain `on_mariadb` or `on_redis`; `make test` runs everything through `tests/with-servers`, which sets
 //! `TCA_TEST_MARIADB_URL` and `TCA_TEST_REDIS_URL`. Never sleep for a fixed time: wait for a condition with [`eventually`].
+//!
+//! The whole product is [`app::TestApp`]: its simulated Twitch, the product in this process or as four, and signed-in browsers
+//! ([`browser::Browser`]). The program alone, as a process with nothing but its environment, is [`process::Process`].
 
 pub mod app;
 pub mod browser;
