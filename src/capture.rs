@@ -7,7 +7,7 @@
 use chrono::{DateTime, Duration, Utc};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
-    EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 
 mod complete;
@@ -71,23 +71,8 @@ pub async fn request(
     user_id: i64,
     target: &Target,
 ) -> Result<Requested, RequestError> {
-    loop {
-        match try_request(db, clock, limits, user_id, target).await {
-            // The same request at the same moment was first: the next look finds its capture.
-            Err(RequestError::Db(error)) if db::is_duplicate(&error) => {}
-            other => return other,
-        }
-    }
-}
-
-async fn try_request(
-    db: &DatabaseConnection,
-    clock: &Clock,
-    limits: &LimitSettings,
-    user_id: i64,
-    target: &Target,
-) -> Result<Requested, RequestError> {
     db::write_txn!(db, |txn| {
+        db::lock_user(txn, user_id).await?;
         let now = clock.now();
         let session = session::ensure_active(txn, user_id, now).await?;
         if let Some(alive) = find_alive(txn, session.id, target.broadcaster_id).await? {
@@ -165,16 +150,19 @@ pub async fn find_owned(db: &impl ConnectionTrait, user_id: i64, capture_id: i64
     Entity::find_by_id(capture_id).filter(Column::UserId.eq(user_id)).one(db).await
 }
 
-/// The complete captures of a session, the newest first.
-pub async fn list_complete(db: &impl ConnectionTrait, session_id: i64, limit: u64) -> Result<Vec<Model>, DbErr> {
-    Entity::find()
-        .filter(Column::SessionId.eq(session_id))
-        .filter(Column::Status.eq(Status::Complete))
-        .order_by_desc(Column::CapturedAt)
-        .order_by_desc(Column::Id)
-        .limit(limit)
-        .all(db)
-        .await
+/// The captures of a session within these channels (all when none is named), the newest first, and how many there are in all.
+pub async fn list_of_session(
+    db: &impl ConnectionTrait,
+    session_id: i64,
+    channels: &[TwitchUserId],
+    limit: u64,
+) -> Result<(Vec<Model>, u64), DbErr> {
+    let mut wanted = Entity::find().filter(Column::SessionId.eq(session_id));
+    if !channels.is_empty() {
+        wanted = wanted.filter(Column::BroadcasterId.is_in(channels.iter().map(|channel| channel.0)));
+    }
+    let total = wanted.clone().count(db).await?;
+    Ok((wanted.order_by_desc(Column::Id).limit(limit).all(db).await?, total))
 }
 
 /// The user's captures that ran or ended since `since`, the newest first; what the lists of channels show.

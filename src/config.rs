@@ -218,6 +218,13 @@ pub struct AccessSettings {
     pub allowed_logins: Vec<String>,
 }
 
+impl AccessSettings {
+    /// Whether somebody may use this instance; `login` in lower case.
+    pub fn allows(&self, login: &str) -> bool {
+        self.allowed_logins.is_empty() || self.allowed_logins.iter().any(|allowed| allowed == login)
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct LimitSettings {
     /// Captures a user may start in any hour.

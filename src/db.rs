@@ -11,12 +11,12 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use migration::{Migrator, MigratorTrait};
+use migration::{MigrationStatus, Migrator, MigratorTrait};
 use rand::Rng;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
-    IsolationLevel, QueryResult, RuntimeErr, SqlErr, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionTrait, Value,
+    IsolationLevel, QueryResult, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    Value,
     sqlx::{Executor as _, mysql::MySqlDatabaseError},
 };
 use secrecy::ExposeSecret;
@@ -172,9 +172,22 @@ fn is_contention(error: &DbErr) -> bool {
     }
 }
 
-/// Whether a row with the same unique key was there first.
-pub fn is_duplicate(error: &DbErr) -> bool {
-    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
+/// Whether the database as a whole is what failed, not the statement: away, restarting, read-only, overloaded, not migrated yet.
+pub fn is_temporary(error: &DbErr) -> bool {
+    if is_contention(error) {
+        return true;
+    }
+    match error {
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
+            let Some(error) = error.as_database_error() else { return true };
+            let number = error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number);
+            // Too many connections, shutting down, no such table, killed, lost, read-only.
+            matches!(number, Some(1040 | 1053 | 1146 | 1927 | 1152 | 1290 | 1836))
+                || error.message().starts_with("no such table")
+        }
+        _ => false,
+    }
 }
 
 /// A statement with `?` for every value, for either engine.
@@ -232,8 +245,14 @@ pub fn on_conflict_update(db: &impl ConnectionTrait, key: &str, columns: &[&str]
 
 /// The end of a SELECT whose rows this transaction is about to change: locks them on MariaDB; on SQLite the transaction
 /// already holds the one write lock.
-pub fn for_update(db: &impl ConnectionTrait) -> &'static str {
+fn for_update(db: &impl ConnectionTrait) -> &'static str {
     if db.get_database_backend() == DbBackend::Sqlite { "" } else { " FOR UPDATE" }
+}
+
+/// Makes the acts of one user follow each other for the rest of the transaction.
+pub async fn lock_user(txn: &impl ConnectionTrait, user_id: i64) -> Result<(), DbErr> {
+    let sql = format!("SELECT id FROM users WHERE id = ?{}", for_update(txn));
+    query(txn, &sql, [user_id.into()]).await.map(drop)
 }
 
 /// The database's own clock, by which leases are measured; on SQLite every process is on one host and `clock` serves.
@@ -274,6 +293,15 @@ pub async fn schema_state(db: &DatabaseConnection) -> Result<SchemaState, DbErr>
     Ok(if pending.is_empty() { SchemaState::Current } else { SchemaState::Pending(pending) })
 }
 
+/// All migrations of this program, oldest first, and whether each is applied; changes nothing.
+pub async fn migrations(db: &DatabaseConnection) -> Result<Vec<(String, bool)>, DbErr> {
+    let all = Migrator::get_migration_with_status_read_only(db).await?;
+    Ok(all
+        .iter()
+        .map(|migration| (migration.name().to_owned(), migration.status() == MigrationStatus::Applied))
+        .collect())
+}
+
 /// Applies every pending migration, one process at a time, and returns the names of those applied.
 pub async fn migrate(settings: &DatabaseSettings) -> Result<Vec<String>, DbErr> {
     // One connection, so that MariaDB's lock and the work are on the same one.
@@ -286,7 +314,10 @@ pub async fn migrate(settings: &DatabaseSettings) -> Result<Vec<String>, DbErr> 
             result
         }
         None => {
-            query(&db, "SELECT GET_LOCK('tca.migrate', 600) AS got", []).await?;
+            let rows = query(&db, "SELECT GET_LOCK('tca.migrate', 600) AS got", []).await?;
+            if rows.first().map_or(Ok(None), |row| row.try_get::<Option<i64>>("", "got"))? != Some(1) {
+                return Err(DbErr::Custom("another migration has been running for ten minutes".to_owned()));
+            }
             let result = apply_pending(&db).await;
             query(&db, "SELECT RELEASE_LOCK('tca.migrate') AS released", []).await?;
             result

@@ -19,7 +19,7 @@ use crate::{
     analysis::{Analysis, AnalysisClient, RemoteAnalysis},
     capture::fetch,
     clock::Clock,
-    config::Settings,
+    config::{AppEnv, Settings},
     db,
     roles::{
         self, Role, RoleSet,
@@ -36,6 +36,10 @@ use crate::{
 
 /// How often histograms are folded together.
 const TIDY_METRICS_EVERY: Duration = Duration::from_secs(5);
+/// Longer than load balancers usually wait between two looks.
+const UNREADY_FOR: Duration = Duration::from_secs(5);
+/// For the servers of roles that nobody asks any more.
+const LAST_GRACE: Duration = Duration::from_secs(3);
 
 /// One listener for each role of this process, bound before anything starts.
 #[derive(Debug)]
@@ -80,7 +84,8 @@ struct Shared {
     server: ServerContext,
 }
 
-/// Runs the roles of `settings` on `listeners` until `stop`, then ends within the grace.
+/// Runs the roles of `settings` on `listeners` until `stop`, then ends them in order within the grace: the gateway and the
+/// worker first, then the roles that other processes ask while theirs are ending.
 pub async fn serve(
     settings: Settings,
     listeners: Listeners,
@@ -89,44 +94,82 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let shared = Shared::open(settings, clock, stop.clone()).await?;
     let grace = shared.settings.shutdown_grace;
-    let mut running = JoinSet::new();
-    running.spawn(prepare_schema(shared.clone(), stop.clone()));
-    running.spawn(tidy_metrics(stop.clone()));
+    let phases =
+        Phases { stop: stop.clone(), close_front: CancellationToken::new(), close_back: CancellationToken::new() };
+    let (mut front, mut back) = (JoinSet::new(), JoinSet::new());
+    back.spawn(prepare_schema(shared.clone(), phases.close_back.clone()));
+    back.spawn(tidy_metrics(phases.close_back.clone()));
     for (role, listener) in listeners.0 {
-        start(&mut running, &shared, role, listener, &stop);
+        start(&mut front, &mut back, &shared, role, listener, &phases);
     }
-    let first = running.join_next().await;
-    let asked = stop.is_cancelled();
+    // The first to end, for whatever reason, ends the others.
+    let first = tokio::select! {
+        () = stop.cancelled() => None,
+        Some(ended) = front.join_next() => Some(ended),
+        Some(ended) = back.join_next() => Some(ended),
+    };
     stop.cancel();
-    let rest = async { while running.join_next().await.is_some() {} };
-    // A little more than the grace, which the roles keep themselves.
-    if tokio::time::timeout(grace + Duration::from_secs(3), rest).await.is_err() {
-        tracing::warn!("some work did not end in time and is cut off");
-    }
-    drop(running);
+    tokio::time::sleep(shared.unready_delay()).await;
+    phases.close_front.cancel();
+    end(&mut front, grace).await;
+    phases.close_back.cancel();
+    end(&mut back, LAST_GRACE).await;
     if let Some(gate) = &shared.gate {
         // A refreshed token that is not stored would be lost, and with it the sign-in.
         drop(tokio::time::timeout(Duration::from_secs(2), gate.settle()).await);
     }
     drop(tokio::time::timeout(Duration::from_secs(2), shared.db.close()).await);
     match first {
-        _ if asked => Ok(()),
+        None => Ok(()),
         Some(Ok(Err(error))) => Err(error),
         Some(Err(fault)) => Err(anyhow!(fault).context("a role stopped with a fault")),
-        _ => Err(anyhow!("a role ended by itself")),
+        Some(Ok(Ok(()))) => Err(anyhow!("a role ended by itself")),
+    }
+}
+
+/// What is told to the roles, in this order.
+#[derive(Clone, Debug)]
+struct Phases {
+    /// Take nothing new; `/readyz` says so.
+    stop: CancellationToken,
+    /// The gateway's server ends with the requests under way.
+    close_front: CancellationToken,
+    /// Gateway and worker have ended: so may what they ask.
+    close_back: CancellationToken,
+}
+
+async fn end(roles: &mut JoinSet<anyhow::Result<()>>, grace: Duration) {
+    let all = async { while roles.join_next().await.is_some() {} };
+    // A little more than the grace, which the roles keep themselves.
+    if tokio::time::timeout(grace + Duration::from_secs(1), all).await.is_err() {
+        tracing::warn!("some work did not end in time and is cut off");
+        roles.abort_all();
     }
 }
 
 impl Shared {
+    /// How long `/readyz` says "not ready" before a listener closes, so that a load balancer has looked. Somebody who pressed
+    /// Ctrl-C on a laptop has no load balancer.
+    fn unready_delay(&self) -> Duration {
+        match self.settings.env {
+            AppEnv::Production => UNREADY_FOR.min(self.settings.shutdown_grace / 4),
+            AppEnv::Development | AppEnv::Test => Duration::ZERO,
+        }
+    }
+
     async fn open(settings: Settings, clock: Clock, stop: CancellationToken) -> anyhow::Result<Self> {
         let mut secrets = Secrets::derive(&settings.secrets);
         let internal = secrets.internal.clone().context("no secret to show between the roles")?;
         let db = db::connect(&settings.database).await.context("cannot prepare the database")?;
         let store = Store::open(settings.redis_url.as_ref()).context("cannot prepare the store")?;
+        let mut settings = settings;
+        // Both are for the twitch-proxy role only: no other process keeps them in memory.
+        let cipher = secrets.tokens.take();
         let gate = if settings.roles.contains(Role::TwitchProxy) {
-            let cipher = secrets.tokens.take().context("no key for the stored tokens")?;
+            let cipher = cipher.context("no key for the stored tokens")?;
             Some(Arc::new(Gate::new(&settings.twitch, db.clone(), store.clone(), clock.clone(), cipher)?))
         } else {
+            settings.twitch.client_secret = None;
             None
         };
         let twitch = match &gate {
@@ -157,39 +200,42 @@ impl Shared {
 
 /// Starts one role and its server.
 fn start(
-    running: &mut JoinSet<anyhow::Result<()>>,
+    front: &mut JoinSet<anyhow::Result<()>>,
+    back: &mut JoinSet<anyhow::Result<()>>,
     shared: &Shared,
     role: Role,
     listener: TcpListener,
-    stop: &CancellationToken,
+    phases: &Phases,
 ) {
     let server = shared.server.clone();
     let threads = threads(role, &shared.settings.roles);
-    let stop = stop.clone();
+    let (close_front, close_back) = (phases.close_front.clone(), phases.close_back.clone());
     match role {
         Role::Gateway => {
             let gateway = Arc::new(gateway(shared));
             let routes = move |config: &mut _| roles::gateway::routes(config, &gateway);
-            running.spawn(internal_api::serve(role, listener, server, threads, stop, routes));
+            front.spawn(internal_api::serve(role, listener, server, threads, close_front, routes));
+        }
+        Role::Worker => {
+            let worker = worker(shared);
+            let stop = phases.stop.clone();
+            front.spawn(async move {
+                worker.run(stop).await;
+                Ok(())
+            });
+            // Answers `/readyz` while the last jobs end.
+            back.spawn(internal_api::serve(role, listener, server, threads, close_back, internal_api::no_routes));
         }
         Role::Analysis => {
             let analysis = Arc::new(shared.analysis.clone());
             let routes = move |config: &mut _| roles::analysis::routes(config, &analysis);
-            running.spawn(internal_api::serve(role, listener, server, threads, stop, routes));
+            back.spawn(internal_api::serve(role, listener, server, threads, close_back, routes));
         }
         Role::TwitchProxy => {
             // Opened for this role.
             let Some(gate) = shared.gate.clone() else { return };
             let routes = move |config: &mut _| roles::twitch_proxy::routes(config, &gate);
-            running.spawn(internal_api::serve(role, listener, server, threads, stop, routes));
-        }
-        Role::Worker => {
-            let worker = worker(shared);
-            let server = internal_api::serve(role, listener, server, threads, stop.clone(), internal_api::no_routes);
-            running.spawn(async move {
-                let ((), server) = tokio::join!(worker.run(stop), server);
-                server
-            });
+            back.spawn(internal_api::serve(role, listener, server, threads, close_back, routes));
         }
     }
 }

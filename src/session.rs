@@ -79,6 +79,17 @@ pub async fn find_visible(db: &impl ConnectionTrait, uuid: &str, now: DateTime<U
     Ok(found.filter(|session| !session.has_expired(now)))
 }
 
+/// The user's sessions that can still be looked at, in no particular order.
+pub async fn list_visible(db: &impl ConnectionTrait, user_id: i64, now: DateTime<Utc>) -> Result<Vec<Model>, DbErr> {
+    let mut sessions = Entity::find()
+        .filter(Column::UserId.eq(user_id))
+        .filter(Column::Status.is_in([Status::Active, Status::Saved]))
+        .all(db)
+        .await?;
+    sessions.retain(|session| !session.has_expired(now));
+    Ok(sessions)
+}
+
 /// The user's saved sessions, the newest first.
 pub async fn list_saved(db: &impl ConnectionTrait, user_id: i64) -> Result<Vec<Model>, DbErr> {
     Entity::find()
@@ -90,7 +101,8 @@ pub async fn list_saved(db: &impl ConnectionTrait, user_id: i64) -> Result<Vec<M
         .await
 }
 
-/// The user's active session, made when there is none; an expired one is ended first. Within the caller's transaction.
+/// The user's active session, made when there is none; an expired one is ended first. Within the caller's transaction, which
+/// has locked the user ([`db::lock_user`]).
 pub async fn ensure_active(txn: &impl ConnectionTrait, user_id: i64, now: DateTime<Utc>) -> Result<Model, DbErr> {
     let current = Entity::find().filter(Column::ActiveKey.eq(user_id)).one(txn).await?;
     match current {
@@ -113,19 +125,9 @@ async fn insert_active(txn: &impl ConnectionTrait, user_id: i64, now: DateTime<U
         expires_at: Set(Some(now + LIFETIME)),
         ..Default::default()
     };
-    match Entity::insert(new).exec(txn).await {
-        Ok(inserted) => Entity::find_by_id(inserted.last_insert_id)
-            .one(txn)
-            .await?
-            .ok_or_else(|| DbErr::RecordNotFound("the session just made".to_owned())),
-        // Two requests at once: the other one made it.
-        Err(error) if db::is_duplicate(&error) => Entity::find()
-            .filter(Column::ActiveKey.eq(user_id))
-            .one(txn)
-            .await?
-            .ok_or_else(|| DbErr::RecordNotFound("the active session".to_owned())),
-        Err(error) => Err(error),
-    }
+    let inserted = Entity::insert(new).exec(txn).await?;
+    let made = Entity::find_by_id(inserted.last_insert_id).one(txn).await?;
+    made.ok_or_else(|| DbErr::RecordNotFound("the session just made".to_owned()))
 }
 
 /// Notes that something a summary shows has changed, and lets an active session live on from now.

@@ -3,8 +3,8 @@
 //! A migration never imports the program's entities: they change, history does not. MariaDB commits every DDL statement by
 //! itself, so each table is created together with its indexes by one statement, and each statement may be repeated.
 
+pub use sea_orm_migration::{MigrationStatus, MigratorTrait, SchemaManager};
 use sea_orm_migration::{MigrationTrait, prelude::async_trait};
-pub use sea_orm_migration::{MigratorTrait, SchemaManager};
 
 mod m20261123_000001_people;
 mod m20261123_000002_sessions;

@@ -1,6 +1,6 @@
 //! The accounts of a session as CSV, JSON, NDJSON or plain logins, streamed row by row.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -16,6 +16,8 @@ use crate::{db, session};
 const HEADER: &str = "twitch_user_id,login,display_name,created_at,seen_count,first_seen,last_seen\n";
 /// Bytes gathered before a piece is handed on.
 const PIECE: usize = 32 * 1024;
+/// How long a reader may take for one piece.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How the accounts are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,11 +147,19 @@ pub async fn write(
     while let Some(row) = rows.try_next().await? {
         writer.row(&read(&row)?, &mut buffer)?;
         if buffer.len() >= PIECE {
-            pieces.send(Ok(buffer.split().freeze())).await.map_err(|_closed| ExportError::ReaderGone)?;
+            hand_on(pieces, buffer.split().freeze()).await?;
         }
     }
     writer.end(&mut buffer);
-    pieces.send(Ok(buffer.freeze())).await.map_err(|_closed| ExportError::ReaderGone)
+    hand_on(pieces, buffer.freeze()).await
+}
+
+/// Waits for the reader, but not for ever: behind this stands a connection to the database.
+async fn hand_on(pieces: &mpsc::Sender<Result<Bytes, ExportError>>, piece: Bytes) -> Result<(), ExportError> {
+    match tokio::time::timeout(PATIENCE, pieces.send(Ok(piece))).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(ExportError::ReaderGone),
+    }
 }
 
 fn read(row: &QueryResult) -> Result<Row, DbErr> {
@@ -203,7 +213,7 @@ impl Writer {
                 out.put_slice(row.login.as_bytes());
                 out.put_u8(b'\n');
             }
-            Format::Commands => out.put_slice(format!("/ban {} bot wave\n", row.login).as_bytes()),
+            Format::Commands => out.put_slice(format!("/ban {} listed by tca\n", row.login).as_bytes()),
         }
         self.first = false;
         Ok(())

@@ -5,16 +5,18 @@
 
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
 
-use super::{Column, Entity, Status, fetch::Context, fetch::job_error};
+use super::{Column, Entity, Status, fetch::Context};
 use crate::{
     account, db,
     job::{self, Job, JobError, Lease, NewJob, Priority},
     session,
-    twitch::TwitchUserId,
+    twitch::{TwitchError, TwitchUserId},
 };
 
 /// Accounts of one call; Twitch's limit.
 const PER_CALL: u32 = 100;
+/// How long the operator has before Twitch is asked again with settings that it refused.
+const FOR_THE_OPERATOR: std::time::Duration = std::time::Duration::from_mins(5);
 /// Calls of one job before it goes to the back of the queue.
 const CALLS_PER_SLICE: u32 = 50;
 
@@ -26,7 +28,7 @@ pub async fn enrich(context: &Context, lease: &Lease, capture_id: i64) -> Result
         let Some(last) = ids.last() else { break };
         after = *last;
         let answer = tokio::select! {
-            answer = context.twitch.profiles(&ids) => answer.map_err(job_error)?,
+            answer = context.twitch.profiles(&ids) => answer.map_err(later)?,
             () = context.hand_back.cancelled() => return Err(JobError::HandBack),
         };
         db::write_txn!(&context.db, |txn| {
@@ -53,6 +55,20 @@ pub async fn enrich(context: &Context, lease: &Lease, capture_id: i64) -> Result
         }
         Ok(())
     })
+}
+
+/// Profiles are read with the application's own token, so whatever Twitch refuses is for the operator to mend, and worth
+/// another attempt afterwards.
+#[expect(clippy::needless_pass_by_value, reason = "what map_err calls takes the error")]
+fn later(error: TwitchError) -> JobError {
+    let message = error.to_string();
+    match error {
+        TwitchError::Busy { retry_after } => JobError::Snooze { after: retry_after, message },
+        TwitchError::NotConfigured | TwitchError::Rejected { .. } => {
+            JobError::Snooze { after: FOR_THE_OPERATOR, message }
+        }
+        _ => JobError::Retry { kind: "twitch_unavailable", message },
+    }
 }
 
 /// Accounts of the capture whose profile nobody has read, in the order of their numbers, from the one that follows `after`.

@@ -46,14 +46,16 @@ pub async fn fetch(context: &Context, lease: &Lease, capture_id: i64) -> Result<
         let page = match page {
             Ok(page) => page,
             // A cursor that Twitch no longer accepts: the list is read again from its start.
-            Err(TwitchError::Rejected { .. }) if after.is_some() => return Err(start_over(context, &capture).await?),
+            Err(TwitchError::Rejected { .. }) if after.is_some() => {
+                return Err(start_over(context, lease, &capture).await?);
+            }
             Err(error) => return Err(job_error(error)),
         };
         refuse_oversize(context, &capture, &page)?;
         if let Some(next) = &page.next {
             let most_pages = 2 * context.max_chatters / 1_000 + 10;
             if !cursors.insert(next.clone()) || u32::try_from(capture.pages).unwrap_or(0) > most_pages {
-                return Err(start_over(context, &capture).await?);
+                return Err(start_over(context, lease, &capture).await?);
             }
         }
         match store_page(context, lease, &capture, &page).await? {
@@ -150,14 +152,18 @@ async fn note_progress(txn: &DatabaseTransaction, capture: &Model) -> Result<(),
     }
 }
 
-/// Forgets the cursor and what was read under it, so that the next attempt begins with the first page.
-async fn start_over(context: &Context, capture: &Model) -> Result<JobError, JobError> {
+/// Forgets the cursor and what was read under it, so that the next attempt begins with the first page. Fenced like a page: a
+/// worker that lost its lease must not empty what another one has read.
+async fn start_over(context: &Context, lease: &Lease, capture: &Model) -> Result<JobError, JobError> {
     db::write_txn!(&context.db, |txn| {
+        job::keep(txn, lease, &context.clock).await?;
         let sql =
             "UPDATE captures SET chatters_count = 0, pages = 0, next_cursor = NULL WHERE id = ? AND status = 'running'";
-        db::execute(txn, sql, [capture.id.into()]).await?;
+        if db::execute(txn, sql, [capture.id.into()]).await?.rows_affected() != 1 {
+            return Err(JobError::Gone);
+        }
         db::execute(txn, "DELETE FROM capture_chatters WHERE capture_id = ?", [capture.id.into()]).await?;
-        Ok::<_, JobError>(())
+        Ok(())
     })?;
     let message = "Twitch's list of chatters did not come to an end; reading it again from its start".to_owned();
     Ok(JobError::Retry { kind: "bad_pages", message })

@@ -51,11 +51,12 @@ fn check_short_secrets(reader: &mut Reader) {
 }
 
 fn check_twitch(reader: &mut Reader, roles: &RoleSet) {
-    if !roles.contains(Role::Gateway) && !roles.contains(Role::TwitchProxy) {
-        return;
-    }
-    for key in ["twitch.client_id", "twitch.client_secret"] {
-        if !reader.is_set(key) {
+    let is_proxy = roles.contains(Role::TwitchProxy);
+    // The gateway names the application in the address of the sign-in; the secret is the proxy's alone.
+    for (key, is_needed) in
+        [("twitch.client_id", is_proxy || roles.contains(Role::Gateway)), ("twitch.client_secret", is_proxy)]
+    {
+        if is_needed && !reader.is_set(key) {
             reader.refuse_missing(key, "");
         }
     }

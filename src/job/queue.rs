@@ -40,7 +40,7 @@ pub async fn claim(db: &DatabaseConnection, clock: &Clock, worker: &str, limit: 
         let sql = claim_statement(txn.get_database_backend(), limit);
         let ids = ids(&db::query(txn, &sql, []).await?)?;
         if ids.is_empty() {
-            return Ok(Vec::new());
+            return Ok::<_, DbErr>(Vec::new());
         }
         let now = db::now(txn, clock).await?;
         let token = Uuid::new_v4().to_string();
@@ -58,39 +58,64 @@ pub async fn claim(db: &DatabaseConnection, clock: &Clock, worker: &str, limit: 
         );
         let mut values = vec![token.clone().into()];
         values.extend(ids.iter().map(|id| (*id).into()));
-        db::query(txn, &sql, values).await?.iter().map(|row| read(row, &token)).collect::<Result<Vec<_>, DbErr>>()
+        let mut claimed = Vec::new();
+        for row in db::query(txn, &sql, values).await? {
+            match read(&row, &token)? {
+                Some(job) => claimed.push(job),
+                None => put_aside(txn, row.try_get("", "id")?, now).await?,
+            }
+        }
+        Ok(claimed)
     })?;
     claimed.shrink_to_fit();
     Ok(claimed)
 }
 
-fn read(row: &QueryResult, token: &str) -> Result<Claimed, DbErr> {
-    let type_name: String = row.try_get("", "type")?;
-    let payload: String = row.try_get("", "payload")?;
-    Ok(Claimed {
-        job: Job::from_row(&type_name, &payload)?,
+/// The job of a row; `None` where this version of the program does not know what it is.
+fn read(row: &QueryResult, token: &str) -> Result<Option<Claimed>, DbErr> {
+    let Some(job) = job_of(row)? else { return Ok(None) };
+    Ok(Some(Claimed {
+        job,
         lease: Lease { job_id: row.try_get("", "id")?, token: token.to_owned() },
         user_id: row.try_get("", "user_id")?,
         session_id: row.try_get("", "session_id")?,
         attempt: row.try_get("", "attempt")?,
         max_attempts: row.try_get("", "max_attempts")?,
-    })
+    }))
+}
+
+fn job_of(row: &QueryResult) -> Result<Option<Job>, DbErr> {
+    let type_name: String = row.try_get("", "type")?;
+    let payload: String = row.try_get("", "payload")?;
+    Ok(Job::from_row(&type_name, &payload)
+        .inspect_err(|error| tracing::warn!(%error, "a job of another version stands in the queue"))
+        .ok())
+}
+
+/// Leaves a job that this version cannot read to a newer one, which may be on its way, and out of everybody's way.
+async fn put_aside(txn: &impl ConnectionTrait, job_id: i64, now: DateTime<Utc>) -> Result<(), DbErr> {
+    let sql = "UPDATE jobs SET status = 'scheduled', run_at = ?, attempt = attempt - 1, lease_token = NULL, \
+               lease_until = NULL, worker = NULL, error_kind = 'unreadable', \
+               error_message = 'this version of tca does not know this type of job' WHERE id = ?";
+    db::execute(txn, sql, [(now + chrono::Duration::minutes(1)).into(), job_id.into()]).await.map(drop)
 }
 
 fn ids(rows: &[QueryResult]) -> Result<Vec<i64>, DbErr> {
     rows.iter().map(|row| row.try_get("", "id")).collect()
 }
 
-/// Extends the leases of the jobs that `worker` is running, in one statement; returns how many it still holds. A job that it
-/// no longer runs is left out, so that its lease runs out.
-pub async fn heartbeat(db: &DatabaseConnection, clock: &Clock, worker: &str, job_ids: &[i64]) -> Result<u64, DbErr> {
+/// Extends these leases in one statement; returns how many are still held. A job that its worker no longer runs is left out,
+/// so that its lease runs out.
+pub async fn heartbeat(db: &DatabaseConnection, clock: &Clock, leases: &[Lease]) -> Result<u64, DbErr> {
     let now = db::now(db, clock).await?;
+    let marks = db::placeholders(leases.len());
+    // Both: a worker that lost a job and claimed it again runs it twice for a moment, under two tokens.
     let sql = format!(
-        "UPDATE jobs SET lease_until = ? WHERE worker = ? AND status = 'running' AND id IN ({})",
-        db::placeholders(job_ids.len())
+        "UPDATE jobs SET lease_until = ? WHERE status = 'running' AND id IN ({marks}) AND lease_token IN ({marks})"
     );
-    let mut values = vec![(now + LEASE).into(), worker.into()];
-    values.extend(job_ids.iter().map(|id| (*id).into()));
+    let mut values = vec![(now + LEASE).into()];
+    values.extend(leases.iter().map(|lease| lease.job_id.into()));
+    values.extend(leases.iter().map(|lease| lease.token.clone().into()));
     Ok(db::execute(db, &sql, values).await?.rows_affected())
 }
 
@@ -161,9 +186,9 @@ pub async fn rescue(txn: &impl ConnectionTrait, clock: &Clock) -> Result<(usize,
         let sql = "UPDATE jobs SET status = 'failed', lost_leases = ?, lease_token = NULL, lease_until = NULL, \
                    unique_key = NULL, error_kind = 'killed_worker', error_message = ?, finished_at = ? WHERE id = ?";
         db::execute(txn, sql, [lost.into(), message.clone().into(), now.into(), job_id.into()]).await?;
-        let type_name: String = row.try_get("", "type")?;
-        let payload: String = row.try_get("", "payload")?;
-        parked.push(Parked { job: Job::from_row(&type_name, &payload)?, message });
+        if let Some(job) = job_of(row)? {
+            parked.push(Parked { job, message });
+        }
     }
     Ok((rows.len(), parked))
 }

@@ -7,7 +7,7 @@ use super::{JobError, LEASE};
 use crate::{clock::Clock, db};
 
 /// The right to settle one job, until another worker takes it over.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Lease {
     pub job_id: i64,
     pub(super) token: String,

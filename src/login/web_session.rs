@@ -137,8 +137,7 @@ async fn load(db: &impl ConnectionTrait, hash: &str) -> Result<Option<SignedInUs
         .transpose()
 }
 
-/// Signs this browser out. The copy goes first: if the store does not answer, the caller must say so rather than leave a copy
-/// that still opens the door.
+/// Signs this browser out.
 pub async fn end(db: &impl ConnectionTrait, store: &Store, id: &WebSessionId) -> Result<(), DbErr> {
     end_hashes(db, store, vec![id.hash()]).await
 }
@@ -164,13 +163,6 @@ async fn end_hashes(db: &impl ConnectionTrait, store: &Store, hashes: Vec<String
 pub async fn prune(db: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<u64, DbErr> {
     let sql = "DELETE FROM web_sessions WHERE expires_at <= ? OR last_activity_at <= ?";
     Ok(db::execute(db, sql, [now.into(), (now - IDLE_LIMIT).into()]).await?.rows_affected())
-}
-
-/// How many browsers a user is signed in with.
-pub async fn count(db: &impl ConnectionTrait, user_id: i64, now: DateTime<Utc>) -> Result<i64, DbErr> {
-    let sql = "SELECT COUNT(*) AS n FROM web_sessions WHERE user_id = ? AND expires_at > ?";
-    let rows = db::query(db, sql, [user_id.into(), now.into()]).await?;
-    rows.first().map_or(Ok(0), |row| row.try_get("", "n"))
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use crate::{
     capture::{self, enrich, fetch},
     config::Settings,
     db,
-    job::{self, Claimed, Job, JobError},
+    job::{self, Claimed, Job, JobError, Lease},
     login, session,
     store::Store,
 };
@@ -49,7 +49,7 @@ pub struct Worker {
     /// Distinguishes this worker's leases from those of all others.
     name: String,
     /// The jobs that this worker keeps alive.
-    active: Arc<Mutex<HashSet<i64>>>,
+    active: Arc<Mutex<HashSet<Lease>>>,
 }
 
 impl Worker {
@@ -83,8 +83,8 @@ impl Worker {
     }
 
     fn housekeeping(&self) -> Housekeeping {
-        let fetch::Context { db, clock, .. } = self.context.clone();
-        Housekeeping { db, clock, store: self.store.clone(), retention: self.retention }
+        let fetch::Context { db, clock, twitch, .. } = self.context.clone();
+        Housekeeping { db, clock, twitch, store: self.store.clone(), retention: self.retention }
     }
 
     async fn claim_until(&self, stop: &CancellationToken, jobs: &mut JoinSet<()>) {
@@ -114,7 +114,7 @@ impl Worker {
             Ok(claimed) => {
                 let count = claimed.len();
                 for job in claimed {
-                    self.active().insert(job.lease.job_id);
+                    self.active().insert(job.lease.clone());
                     jobs.spawn(self.clone().work(job));
                 }
                 count
@@ -126,7 +126,7 @@ impl Worker {
         }
     }
 
-    fn active(&self) -> MutexGuard<'_, HashSet<i64>> {
+    fn active(&self) -> MutexGuard<'_, HashSet<Lease>> {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -149,7 +149,7 @@ impl Worker {
         metrics::counter!("tca_jobs_finished_total", "kind" => kind, "outcome" => outcome).increment(1);
         metrics::histogram!("tca_job_run_seconds", "kind" => kind).record(begun.elapsed().as_secs_f64());
         self.settle(&claimed, result).await;
-        self.active().remove(&claimed.lease.job_id);
+        self.active().remove(&claimed.lease);
         self.after(&claimed).await;
     }
 
@@ -230,11 +230,11 @@ impl Worker {
                 () = halt.cancelled() => return,
                 () = tokio::time::sleep(job::HEARTBEAT) => {}
             }
-            let ids: Vec<i64> = self.active().iter().copied().collect();
-            if ids.is_empty() {
+            let leases: Vec<Lease> = self.active().iter().cloned().collect();
+            if leases.is_empty() {
                 continue;
             }
-            if let Err(error) = job::heartbeat(&self.context.db, &self.context.clock, &self.name, &ids).await {
+            if let Err(error) = job::heartbeat(&self.context.db, &self.context.clock, &leases).await {
                 tracing::warn!(%error, "leases could not be extended");
             }
         }

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveEnum, ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 
 use super::{Column, Entity, LIFETIME, Model, SessionError, Status, find_active, list_saved, load_owned};
@@ -44,6 +45,7 @@ pub async fn save(
     now: DateTime<Utc>,
 ) -> Result<Outcome, SessionError> {
     db::write_txn!(db, |txn| {
+        db::lock_user(txn, user_id).await?;
         let Some(active) = find_active(txn, user_id, now).await? else {
             return Ok(Outcome::NothingThere);
         };
@@ -69,6 +71,7 @@ pub async fn set_name(
     let name: String = name.trim().chars().take(MAX_NAME).collect();
     let name = (!name.is_empty()).then_some(name);
     db::write_txn!(db, |txn| {
+        db::lock_user(txn, user_id).await?;
         let session = load_owned(txn, user_id, uuid, now).await?;
         let sql = "UPDATE sessions SET name = ? WHERE id = ?";
         db::execute(txn, sql, [name.clone().into(), session.id.into()]).await?;
@@ -86,6 +89,7 @@ pub async fn resume(
     now: DateTime<Utc>,
 ) -> Result<Outcome, SessionError> {
     db::write_txn!(db, |txn| {
+        db::lock_user(txn, user_id).await?;
         let chosen = load_owned(txn, user_id, uuid, now).await?;
         if chosen.status == Status::Active {
             return Ok(Outcome::Done(chosen));
@@ -112,6 +116,7 @@ pub async fn resume(
 /// Ends the active session and everything under way in it.
 pub async fn purge(db: &DatabaseConnection, user_id: i64, now: DateTime<Utc>) -> Result<Outcome, SessionError> {
     db::write_txn!(db, |txn| {
+        db::lock_user(txn, user_id).await?;
         let Some(active) = find_active(txn, user_id, now).await? else {
             return Ok(Outcome::NothingThere);
         };
@@ -128,6 +133,7 @@ pub async fn delete(
     now: DateTime<Utc>,
 ) -> Result<Outcome, SessionError> {
     db::write_txn!(db, |txn| {
+        db::lock_user(txn, user_id).await?;
         let session = load_owned(txn, user_id, uuid, now).await?;
         end(txn, session.id, Status::Deleted, now).await?;
         Ok(Outcome::Done(session))
@@ -144,8 +150,12 @@ pub async fn expire_due(db: &DatabaseConnection, now: DateTime<Utc>) -> Result<u
         .await?;
     for session in &due {
         db::write_txn!(db, |txn| {
-            let still_due = Entity::find_by_id(session.id).one(txn).await?.is_some_and(|s| s.has_expired(now));
-            if still_due { end(txn, session.id, Status::Expired, now).await } else { Ok(()) }
+            // The condition again, in the statement itself: a capture that ends at this moment prolongs the session.
+            let sql = "UPDATE sessions SET status = 'expired' WHERE id = ? AND status = 'active' AND expires_at <= ?";
+            match db::execute(txn, sql, [session.id.into(), now.into()]).await?.rows_affected() {
+                1 => end(txn, session.id, Status::Expired, now).await,
+                _ => Ok(()),
+            }
         })?;
     }
     Ok(due.len())
@@ -202,9 +212,8 @@ pub(super) async fn end(
     let sql = "UPDATE captures SET status = 'cancelled', alive_key = NULL, finished_at = ? \
                WHERE session_id = ? AND status = 'running'";
     db::execute(txn, sql, [now.into(), session_id.into()]).await?;
-    let status = if status == Status::Expired { "expired" } else { "deleted" };
     let sql = "UPDATE sessions SET status = ?, active_key = NULL, updated_at = ?, data_version = data_version + 1 WHERE id = ?";
-    db::execute(txn, sql, [status.into(), now.into(), session_id.into()]).await.map(drop)
+    db::execute(txn, sql, [status.to_value().into(), now.into(), session_id.into()]).await.map(drop)
 }
 
 async fn mark_saved(txn: &impl ConnectionTrait, session_id: i64, now: DateTime<Utc>) -> Result<(), DbErr> {

@@ -151,12 +151,6 @@ pub async fn sign_in(
     Ok(user)
 }
 
-/// Forgets the tokens of `user`.
-pub async fn delete(db: &impl ConnectionTrait, user: i64) -> Result<(), DbErr> {
-    db::execute(db, "DELETE FROM twitch_tokens WHERE user_id = ?", [user.into()]).await?;
-    Ok(())
-}
-
 /// Forgets the tokens of `user` where they are those of `generation`; true when they were.
 pub async fn delete_generation(db: &impl ConnectionTrait, user: i64, generation: i64) -> Result<bool, DbErr> {
     const SQL: &str = "DELETE FROM twitch_tokens WHERE user_id = ? AND generation = ?";

@@ -233,12 +233,14 @@ impl Tokens {
     pub async fn disconnect(&self, user: i64) -> Result<(), TwitchError> {
         let app = self.application()?;
         // A token whose time is over is refreshed first: only an access token can be revoked, and the refresh token goes with it.
-        match self.of_user(user).await {
-            Ok(token) => oauth::revoke(&self.http, app, &token.access).await?,
-            Err(TwitchError::SignInAgain) => {}
+        let token = match self.of_user(user).await {
+            Ok(token) => token,
+            Err(TwitchError::SignInAgain) => return Ok(()),
             Err(error) => return Err(error),
-        }
-        token_rows::delete(&self.db, user).await.map_err(storage)
+        };
+        oauth::revoke(&self.http, app, &token.access).await?;
+        // Only what was revoked: the person may have signed in again meanwhile.
+        token_rows::delete_generation(&self.db, user, token.generation).await.map(drop).map_err(storage)
     }
 }
 

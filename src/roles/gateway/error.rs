@@ -8,14 +8,14 @@ use actix_web::{
     middleware::Next,
 };
 use askama::Template;
-use sea_orm::{DbErr, RuntimeErr};
+use sea_orm::DbErr;
 use uuid::Uuid;
 
 use super::{
     view::{ErrorKind, ErrorPage},
     visitor::Visitor,
 };
-use crate::{analysis::AnalysisError, session::SessionError, twitch::TwitchError};
+use crate::{analysis::AnalysisError, db, session::SessionError, twitch::TwitchError};
 
 /// Why a request is not answered as asked.
 #[derive(Debug, thiserror::Error)]
@@ -42,15 +42,7 @@ pub enum Failure {
 
 impl From<DbErr> for Failure {
     fn from(error: DbErr) -> Self {
-        match &error {
-            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable(error.to_string()),
-            DbErr::Query(RuntimeErr::SqlxError(inner)) | DbErr::Exec(RuntimeErr::SqlxError(inner))
-                if inner.as_database_error().is_none() =>
-            {
-                Self::Unavailable(error.to_string())
-            }
-            _ => Self::Internal(error.to_string()),
-        }
+        if db::is_temporary(&error) { Self::Unavailable(error.to_string()) } else { Self::Internal(error.to_string()) }
     }
 }
 

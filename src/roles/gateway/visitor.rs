@@ -53,7 +53,9 @@ impl Visitor {
         request.extensions_mut().insert(visitor.clone());
         if let Some(id) = cookies::web_session(request) {
             let found = web_session::find(&gateway.db, &gateway.store, &id, visitor.now).await?;
-            if let Some(user) = found {
+            // Somebody who was taken off the list of allowed logins is signed in no more.
+            let is_allowed = |user: &SignedInUser| gateway.settings.access.allows(&user.login);
+            if let Some(user) = found.filter(is_allowed) {
                 visitor.csrf = csrf_of(gateway, Some(&id));
                 visitor.user = Some((user, id));
             }

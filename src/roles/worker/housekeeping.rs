@@ -11,9 +11,10 @@ use crate::{
     audit, capture,
     clock::Clock,
     job,
-    login::web_session,
+    login::{self, web_session},
     session,
     store::{Area, Store},
+    twitch::TwitchClient,
 };
 
 /// How often the tasks are looked at.
@@ -27,6 +28,7 @@ pub struct Housekeeping {
     pub db: DatabaseConnection,
     pub store: Store,
     pub clock: Clock,
+    pub twitch: TwitchClient,
     /// How long ended things are kept.
     pub retention: Span,
 }
@@ -63,6 +65,9 @@ impl Housekeeping {
         let events = audit::prune(&self.db, before).await?;
         if signed_out + jobs + events > 0 || sessions > 0 {
             tracing::info!(web_sessions = signed_out, sessions, jobs, events, "removed what was kept long enough");
+        }
+        if let Err(error) = login::release_unused_tokens(&self.db, &self.twitch, now).await {
+            tracing::warn!(%error, "a token that nothing uses is not revoked yet");
         }
         Ok(())
     }

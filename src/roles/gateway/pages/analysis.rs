@@ -5,7 +5,6 @@ use actix_web::{
     http::header,
     web::{Data, Path},
 };
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -144,13 +143,7 @@ async fn captures(
     session: &session::Model,
     filter: &Filter,
 ) -> Result<(Vec<CaptureLine>, u64), Failure> {
-    let mut wanted = capture::Entity::find().filter(capture::Column::SessionId.eq(session.id));
-    if !filter.channels().is_empty() {
-        let channels = filter.channels().iter().map(|channel| channel.0);
-        wanted = wanted.filter(capture::Column::BroadcasterId.is_in(channels));
-    }
-    let total = wanted.clone().count(&gateway.db).await?;
-    let found = wanted.order_by_desc(capture::Column::Id).limit(MOST_CAPTURES).all(&gateway.db).await?;
+    let (found, total) = capture::list_of_session(&gateway.db, session.id, filter.channels(), MOST_CAPTURES).await?;
     let line = |capture: capture::Model| {
         let (status, accounts) = match capture.status {
             capture::Status::Complete => (CaptureStatus::Complete, count(capture.chatters_count)),
@@ -202,7 +195,7 @@ async fn export(
     let named = parameter(request, "format").unwrap_or_else(|| "csv".to_owned());
     let format: export::Format = named.parse().map_err(|()| unknown)?;
     let filter = filter(request)?;
-    gateway.limits.export(member.user.user_id)?;
+    let slot = gateway.limits.export(member.user.user_id)?;
     note(&gateway, member, Event::Exported, Some(json!({ "format": format.as_str() }))).await;
 
     // A cut answer is told apart from a complete one: where the database fails half-way, the connection breaks.
@@ -216,6 +209,7 @@ async fn export(
             // The reader may be what went away.
             drop(pieces.send(Err(error)).await);
         }
+        drop(slot);
     });
     let body = futures_util::stream::unfold(answer, |mut answer| async move { Some((answer.recv().await?, answer)) });
     let disposition = match format {

@@ -91,10 +91,9 @@ async fn enter(
     signed_in: &SignedIn,
     forget: Cookie<'static>,
 ) -> Result<HttpResponse, Failure> {
-    let allowed = &gateway.settings.access.allowed_logins;
-    if !allowed.is_empty() && !allowed.contains(&signed_in.login) {
+    if !gateway.settings.access.allows(&signed_in.login) {
         note_refusal(gateway, visitor, "not on the list of allowed logins").await;
-        // Nothing of somebody who may not use this instance is kept.
+        // No token of somebody who may not use this instance is kept.
         if let Err(error) =
             login::release_unused_token(&gateway.db, &gateway.twitch, signed_in.user_id, visitor.now).await
         {
@@ -110,6 +109,12 @@ async fn enter(
         web_session::end(&gateway.db, &gateway.store, old).await?;
     }
     let id = web_session::create(&gateway.db, signed_in.user_id, visitor.now).await?;
+    if login::connection(&gateway.db, signed_in.user_id).await?.is_none() {
+        // A capture that ended between the two found nobody signed in and gave the token back. Twitch, which has just been
+        // asked, does not ask the person again.
+        web_session::end(&gateway.db, &gateway.store, &id).await?;
+        return with_cookies(see_other("/auth/login", None), &[forget]);
+    }
     let noted = audit::note(&gateway.db, Event::SignedIn, Some(signed_in.user_id), None, None, visitor.now).await;
     if let Err(error) = noted {
         tracing::warn!(%error, "a sign-in was not written to the audit log");
@@ -159,8 +164,10 @@ pub async fn disconnect(posted: Posted, gateway: Data<Gateway>) -> Result<HttpRe
     let member = posted.member()?;
     let user_id = member.user.user_id;
     db::write_txn!(&gateway.db, |txn| session::cancel_work_of_user(txn, user_id, member.now()).await)?;
-    gateway.twitch.disconnect(user_id).await?;
     web_session::end_all(&gateway.db, &gateway.store, user_id).await?;
+    if let Err(error) = gateway.twitch.disconnect(user_id).await {
+        tracing::warn!(%error, "a token could not be revoked yet; it is tried again every minute");
+    }
     note(&gateway, &member, Event::Disconnected, None).await;
     let mut answer = see_other("/", Some(Notice::Disconnected));
     clear_site(&mut answer);

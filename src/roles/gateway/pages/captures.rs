@@ -4,7 +4,6 @@ use actix_web::{
     HttpResponse,
     web::{Data, Path},
 };
-use sea_orm::EntityTrait;
 use serde_json::json;
 
 use super::{channel_rows, twitch_id};
@@ -65,11 +64,8 @@ fn login(text: &str) -> Result<String, Failure> {
 pub async fn show(id: Path<i64>, member: Member, gateway: Data<Gateway>) -> Result<HttpResponse, Failure> {
     let found = capture::find_owned(&gateway.db, member.user.user_id, *id).await?;
     let capture = found.ok_or(Failure::NotFound)?;
-    let session = session::Entity::find_by_id(capture.session_id).one(&gateway.db).await?;
-    let is_visible = |session: &session::Model| {
-        matches!(session.status, session::Status::Active | session::Status::Saved) && !session.has_expired(member.now())
-    };
-    let session = session.filter(is_visible).ok_or(Failure::NotFound)?;
+    let visible = session::list_visible(&gateway.db, member.user.user_id, member.now()).await?;
+    let session = visible.into_iter().find(|session| session.id == capture.session_id).ok_or(Failure::NotFound)?;
     let url = channel_rows::analysis_url(&session);
     if capture.status == Status::Complete {
         return Ok(see_other(&format!("{url}?broadcaster_id={}", capture.broadcaster_id), None));

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Duration, Utc};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::count;
 use crate::{
@@ -17,6 +16,7 @@ use crate::{
         visitor::Member,
     },
     session,
+    twitch::TwitchError,
 };
 
 /// How far back the last capture of a channel is looked for.
@@ -57,6 +57,7 @@ pub async fn read(gateway: &Gateway, member: &Member, refresh: bool) -> Result<R
         })
         .collect();
     let list = match (listed.read_at, &listed.problem) {
+        (_, Some(TwitchError::SignInAgain | TwitchError::MissingScope { .. })) => ListState::SignInAgain,
         (Some(at), None) => ListState::Read(at),
         (Some(at), Some(_)) => ListState::Stale(at),
         (None, _) => ListState::Unread,
@@ -65,12 +66,7 @@ pub async fn read(gateway: &Gateway, member: &Member, refresh: bool) -> Result<R
 }
 
 async fn analysis_urls(gateway: &Gateway, member: &Member) -> Result<HashMap<i64, String>, Failure> {
-    let visible = session::Entity::find()
-        .filter(session::Column::UserId.eq(member.user.user_id))
-        .filter(session::Column::Status.is_in([session::Status::Active, session::Status::Saved]))
-        .all(&gateway.db)
-        .await?;
-    let visible = visible.into_iter().filter(|session| !session.has_expired(member.now()));
+    let visible = session::list_visible(&gateway.db, member.user.user_id, member.now()).await?.into_iter();
     Ok(visible.map(|session| (session.id, analysis_url(&session))).collect())
 }
 

@@ -2,11 +2,11 @@
 
 use actix_web::{HttpResponse, web::Data};
 use chrono::Duration;
-use secrecy::SecretString;
 
 use super::{channel_rows, count, sessions};
 use crate::{
     capture,
+    roles::Role,
     roles::gateway::{
         Gateway,
         error::Failure,
@@ -26,16 +26,13 @@ pub async fn show(visitor: Visitor, gateway: Data<Gateway>) -> Result<HttpRespon
         return dashboard(&Member::of(visitor)?, &gateway).await;
     }
     let twitch = &gateway.settings.twitch;
-    if twitch.client_id.is_none() || twitch.client_secret.as_ref().is_none_or(is_empty) {
+    // Where another process is the twitch-proxy role, the secret is there and not here.
+    let lacks_secret = gateway.settings.roles.contains(Role::TwitchProxy) && twitch.client_secret.is_none();
+    if twitch.client_id.is_none() || lacks_secret {
         let redirect_url = twitch.redirect_url.to_string();
         return html(&HomeSetup { page: visitor.page(), redirect_url });
     }
     html(&HomeSignedOut { page: visitor.page(), login_url: "/auth/login".to_owned(), session_hours: session_hours() })
-}
-
-fn is_empty(secret: &SecretString) -> bool {
-    use secrecy::ExposeSecret;
-    secret.expose_secret().is_empty()
 }
 
 fn session_hours() -> u64 {

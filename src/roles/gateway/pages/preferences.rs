@@ -3,9 +3,8 @@
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 
 use crate::{
-    db,
     i18n::Lang,
-    login::attempt::is_own_path,
+    login::{self, attempt::is_own_path},
     roles::gateway::{
         Gateway, cookies,
         error::Failure,
@@ -16,17 +15,12 @@ use crate::{
 };
 
 pub async fn show(member: Member, gateway: Data<Gateway>) -> Result<HttpResponse, Failure> {
-    let sql = "SELECT scopes, validated_at FROM twitch_tokens WHERE user_id = ?";
-    let rows = db::query(&gateway.db, sql, [member.user.user_id.into()]).await?;
-    let (scopes, validated_at) = match rows.first() {
-        Some(row) => (row.try_get::<String>("", "scopes")?, row.try_get("", "validated_at")?),
-        None => (String::new(), None),
-    };
+    let connection = login::connection(&gateway.db, member.user.user_id).await?;
     html(&Settings {
         page: member.page(),
         login: member.user.login.clone(),
-        scopes: scopes.split_whitespace().map(str::to_owned).collect(),
-        validated_at,
+        scopes: connection.as_ref().map(|connection| connection.scopes.clone()).unwrap_or_default(),
+        validated_at: connection.map(|connection| connection.validated_at),
     })
 }
 

@@ -42,6 +42,8 @@ pub enum ListState {
     Stale(DateTime<Utc>),
     /// Could not be read, and never was before.
     Unread,
+    /// Twitch no longer accepts this person's login: they must sign in again.
+    SignInAgain,
 }
 
 /// Links to the pages of a long list.
