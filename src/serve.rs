@@ -108,6 +108,7 @@ pub async fn serve(
         Some(ended) = front.join_next() => Some(ended),
         Some(ended) = back.join_next() => Some(ended),
     };
+    let was_asked = stop.is_cancelled();
     stop.cancel();
     tokio::time::sleep(shared.unready_delay()).await;
     phases.close_front.cancel();
@@ -119,7 +120,8 @@ pub async fn serve(
         drop(tokio::time::timeout(Duration::from_secs(2), gate.settle()).await);
     }
     drop(tokio::time::timeout(Duration::from_secs(2), shared.db.close()).await);
-    match first {
+    // A role may have ended before anybody here had looked at the signal.
+    match first.filter(|_| !was_asked) {
         None => Ok(()),
         Some(Ok(Err(error))) => Err(error),
         Some(Err(fault)) => Err(anyhow!(fault).context("a role stopped with a fault")),

@@ -317,8 +317,10 @@ fn roles_of_one_process_need_ports_of_their_own() {
 
 #[test]
 fn production_refuses_what_is_only_convenient() {
-    let found = problems(&with_roles(&[("APP_ENV", "production")], &[Role::Gateway]));
+    let found = problems(&with_roles(&[("APP_ENV", "production")], &[Role::Gateway, Role::TwitchProxy]));
     insta::assert_snapshot!(found.join("\n"));
+    let gateway = problems(&with_roles(&[("APP_ENV", "production")], &[Role::Gateway]));
+    assert!(!gateway.concat().contains("TWITCH_CLIENT_SECRET"), "the secret is the proxy's alone: {gateway:?}");
     let whole = [
         ("APP_ENV", "production"),
         ("APP_SESSION_SECRET", SECRET),
