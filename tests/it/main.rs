@@ -9,6 +9,7 @@ mod isolation;
 mod limits;
 mod main_job;
 mod operations;
+mod queue;
 mod scale;
 mod secrecy;
 mod sessions;
