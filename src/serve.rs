@@ -108,6 +108,8 @@ pub async fn serve(
         Some(ended) = front.join_next() => Some(ended),
         Some(ended) = back.join_next() => Some(ended),
     };
+    // A role that ended because it was asked to may be seen before the request is.
+    let first = first.filter(|_| !stop.is_cancelled());
     stop.cancel();
     tokio::time::sleep(shared.unready_delay()).await;
     phases.close_front.cancel();
