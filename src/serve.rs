@@ -108,7 +108,8 @@ pub async fn serve(
         Some(ended) = front.join_next() => Some(ended),
         Some(ended) = back.join_next() => Some(ended),
     };
-    let was_asked = stop.is_cancelled();
+    // A role that ended because it was asked to may be seen before the request is.
+    let first = first.filter(|_| !stop.is_cancelled());
     stop.cancel();
     tokio::time::sleep(shared.unready_delay()).await;
     phases.close_front.cancel();
@@ -120,8 +121,7 @@ pub async fn serve(
         drop(tokio::time::timeout(Duration::from_secs(2), gate.settle()).await);
     }
     drop(tokio::time::timeout(Duration::from_secs(2), shared.db.close()).await);
-    // A role may have ended before anybody here had looked at the signal.
-    match first.filter(|_| !was_asked) {
+    match first {
         None => Ok(()),
         Some(Ok(Err(error))) => Err(error),
         Some(Err(fault)) => Err(anyhow!(fault).context("a role stopped with a fault")),
