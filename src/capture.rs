@@ -203,8 +203,7 @@ pub async fn cancel(db: &DatabaseConnection, user_id: i64, capture_id: i64, now:
 pub async fn channels_of(db: &impl ConnectionTrait, capture_ids: &[i64]) -> Result<HashMap<i64, String>, DbErr> {
     let mut channels = HashMap::new();
     for chunk in capture_ids.chunks(db::ROWS_PER_INSERT) {
-        let sql =
-            format!("SELECT id, broadcaster_login FROM captures WHERE id IN ({})", db::placeholders(chunk.len()));
+        let sql = format!("SELECT id, broadcaster_login FROM captures WHERE id IN ({})", db::placeholders(chunk.len()));
         for row in db::query(db, &sql, chunk.iter().map(|id| (*id).into()).collect::<Vec<_>>()).await? {
             channels.insert(row.try_get("", "id")?, row.try_get("", "broadcaster_login")?);
         }

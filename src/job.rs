@@ -19,9 +19,7 @@ pub use queue::{Claimed, Parked, claim, claim_statement, heartbeat, move_due, pr
 pub use settle::{
     Lease, cancel_of_capture, cancel_of_session, cancel_of_user, fail, finish, hand_back, hold, keep, retry, snooze,
 };
-pub use tend::{
-    Listed, Revived, STATUSES, counts, failed_ids, find, first_waits, list, oldest_pending_ages, revive,
-};
+pub use tend::{Listed, Revived, STATUSES, counts, failed_ids, find, first_waits, list, oldest_pending_ages, revive};
 
 use crate::db;
 

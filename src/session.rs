@@ -84,7 +84,8 @@ pub async fn lock_visible(txn: &impl ConnectionTrait, session_id: i64, now: Date
     let sql = format!("SELECT id FROM sessions WHERE id = ?{}", db::for_update(txn));
     db::query(txn, &sql, [session_id.into()]).await?;
     let found = Entity::find_by_id(session_id).one(txn).await?;
-    let is_visible = |session: Model| matches!(session.status, Status::Active | Status::Saved) && !session.has_expired(now);
+    let is_visible =
+        |session: Model| matches!(session.status, Status::Active | Status::Saved) && !session.has_expired(now);
     Ok(found.is_some_and(is_visible))
 }
 

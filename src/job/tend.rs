@@ -130,7 +130,8 @@ pub async fn oldest_pending_ages(
 ) -> Result<BTreeMap<String, Duration>, DbErr> {
     let now = db::now(db, clock).await?;
     let mut ages: BTreeMap<_, _> = Job::TYPE_NAMES.iter().map(|kind| ((*kind).to_owned(), Duration::zero())).collect();
-    let sql = "SELECT type, MIN(COALESCE(run_at, created_at)) AS oldest FROM jobs WHERE status = 'pending' GROUP BY type";
+    let sql =
+        "SELECT type, MIN(COALESCE(run_at, created_at)) AS oldest FROM jobs WHERE status = 'pending' GROUP BY type";
     for row in db::query(db, sql, []).await? {
         let oldest: Option<DateTime<Utc>> = row.try_get("", "oldest")?;
         let age = oldest.map_or(Duration::zero(), |oldest| now - oldest);
