@@ -1,4 +1,6 @@
 //! `tca jobs`: lists the queue, runs failed jobs again, removes ended ones.
+//!
+//! Like `tca check` it writes no log lines: where those are JSON they would stand between the answers on stdout.
 
 mod table;
 
@@ -17,7 +19,7 @@ use crate::{
     db::{self, SchemaState},
     job,
     store::Store,
-    telemetry, user,
+    user,
 };
 
 /// How long Redis may take to be told; the workers look by themselves too.
@@ -53,9 +55,10 @@ pub struct List {
 }
 
 #[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
 pub struct Retry {
     /// The number of the job, as `tca jobs list` shows it.
-    #[arg(value_name = "ID", required_unless_present = "failed", conflicts_with = "failed")]
+    #[arg(value_name = "ID")]
     id: Option<i64>,
     /// Every failed job.
     #[arg(long)]
@@ -71,7 +74,6 @@ pub struct Prune {
 
 /// Does it.
 pub async fn run(settings: Settings, jobs: Jobs) -> Result<(), Failure> {
-    telemetry::install_logs(&settings.log);
     let db = open(&settings.database).await?;
     let done = match jobs {
         Jobs::List(list) => show(&db, &list).await,
@@ -164,8 +166,7 @@ async fn wake(settings: &Settings) {
     let Some(url) = &settings.redis_url else { return };
     let told = tokio::time::timeout(PATIENCE, async {
         let store = Store::open(Some(url))?;
-        while let Err(error) = store.wake(job::TOPIC).await {
-            tracing::debug!(%error, "the workers are not told yet");
+        while store.wake(job::TOPIC).await.is_err() {
             tokio::time::sleep(TRY_EVERY).await;
         }
         Ok::<_, crate::store::StoreError>(())
