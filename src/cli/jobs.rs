@@ -67,7 +67,7 @@ pub struct Retry {
 
 #[derive(Debug, Args)]
 pub struct Prune {
-    /// Jobs that ended more than this many days ago. Without it: RETENTION_DAYS.
+    /// Jobs that ended more than this many days ago. Without it: as long as the settings keep them (30 days by default).
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(0..=36_500))]
     older_than: Option<u32>,
 }
