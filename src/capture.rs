@@ -4,6 +4,8 @@
 //! its last page is stored. Until then its rows belong to nobody's analysis. It ends `complete`, `failed` with a reason, or
 //! `cancelled`; never short. The profiles of its accounts follow in a job of their own ([`enrich`]).
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Duration, Utc};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
@@ -14,9 +16,11 @@ mod complete;
 pub mod enrich;
 mod entity;
 pub mod fetch;
+mod retry;
 
 pub use complete::complete;
 pub use entity::{Column, Entity, Model, Status};
+pub use retry::{RetryError, retry};
 
 use crate::{
     clock::Clock,
@@ -195,6 +199,18 @@ pub async fn cancel(db: &DatabaseConnection, user_id: i64, capture_id: i64, now:
     })
 }
 
+/// The logins of the channels of these captures.
+pub async fn channels_of(db: &impl ConnectionTrait, capture_ids: &[i64]) -> Result<HashMap<i64, String>, DbErr> {
+    let mut channels = HashMap::new();
+    for chunk in capture_ids.chunks(db::ROWS_PER_INSERT) {
+        let sql = format!("SELECT id, broadcaster_login FROM captures WHERE id IN ({})", db::placeholders(chunk.len()));
+        for row in db::query(db, &sql, chunk.iter().map(|id| (*id).into()).collect::<Vec<_>>()).await? {
+            channels.insert(row.try_get("", "id")?, row.try_get("", "broadcaster_login")?);
+        }
+    }
+    Ok(channels)
+}
+
 /// Marks a capture under way as failed, with a reason for machines and one for people; its rows are never shown.
 pub async fn fail(
     txn: &impl ConnectionTrait,
@@ -217,8 +233,12 @@ pub async fn sweep_unfinished(db: &DatabaseConnection) -> Result<usize, DbErr> {
     for row in &rows {
         let id: i64 = row.try_get("", "id")?;
         db::write_txn!(db, |txn| {
-            db::execute(txn, "DELETE FROM capture_chatters WHERE capture_id = ?", [id.into()]).await?;
-            db::execute(txn, "UPDATE captures SET pages = 0 WHERE id = ?", [id.into()]).await.map(drop)
+            // The condition again, in the statement itself: a retry may have made the capture run again.
+            let sql = "UPDATE captures SET pages = 0 WHERE id = ? AND status IN ('failed', 'cancelled')";
+            match db::execute(txn, sql, [id.into()]).await?.rows_affected() {
+                1 => db::execute(txn, "DELETE FROM capture_chatters WHERE capture_id = ?", [id.into()]).await.map(drop),
+                _ => Ok(()),
+            }
         })?;
     }
     Ok(rows.len())

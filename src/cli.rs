@@ -13,6 +13,7 @@ mod check;
 mod demo;
 mod failure;
 mod healthcheck;
+mod jobs;
 mod migrate;
 mod serve;
 mod show_config;
@@ -51,6 +52,14 @@ enum Command {
     /// Brings the schema of the database up to date; several may start at once.
     #[command(after_help = "Examples:\n  tca migrate\n  tca migrate --status")]
     Migrate(Migrate),
+    /// Looks after the queue: lists it, runs failed jobs again, removes ended ones.
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Examples:\n  tca jobs list --status failed\n  \
+        tca jobs retry 42\n  tca jobs retry --failed\n  tca jobs prune --older-than 7"
+    )]
+    Jobs(jobs::Jobs),
     /// Checks the settings, the database, Redis and Twitch, and says what to do.
     #[command(after_help = "Example:\n  tca check --role gateway")]
     Check(Roles),
@@ -94,6 +103,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Demo => demo::run(&start).await,
         Command::TwitchSim => twitch_sim::run(start.settings(Vec::new(), Needs::ValuesOnly)?).await,
         Command::Migrate(migrate) => migrate::run(start.settings(Vec::new(), Needs::ValuesOnly)?, migrate.status).await,
+        Command::Jobs(jobs) => jobs::run(start.settings(Vec::new(), Needs::ValuesOnly)?, jobs).await,
         Command::Check(roles) => check::run(&start.inputs(roles.roles, Needs::Roles)).await,
         Command::Config(roles) => show_config::run(&start.inputs(roles.roles, Needs::Roles)),
         Command::Healthcheck(roles) => healthcheck::run(&start, roles.roles).await,
@@ -199,7 +209,23 @@ mod tests {
         let flag = usage("tca --rolle x");
         assert!(flag.contains("The flags are --config-dir, --help, --version."), "{flag}");
         let command = usage("tca sreve");
-        assert!(command.contains("serve, demo, twitch-sim, migrate, check, config, healthcheck"), "{command}");
+        assert!(command.contains("serve, demo, twitch-sim, migrate, jobs, check, config, healthcheck"), "{command}");
+        let command = usage("tca jobs lits");
+        assert!(command.contains("The commands are list, retry, prune."), "{command}");
+        let flag = usage("tca jobs list --stauts failed");
+        assert!(flag.contains("The flags are --status, --limit, --config-dir"), "{flag}");
+        assert!(usage("tca jobs list --status lost").contains("pending, scheduled, running, done, failed, cancelled"));
+    }
+
+    #[test]
+    fn a_retry_names_one_job_or_all_that_failed() {
+        assert!(parsed("tca jobs retry 42").is_ok() && parsed("tca jobs retry --failed").is_ok());
+        for wrong in
+            ["tca jobs retry", "tca jobs retry 42 --failed", "tca jobs retry x", "tca jobs prune --older-than -1"]
+        {
+            usage(wrong);
+        }
+        usage("tca jobs");
     }
 
     #[test]
@@ -210,11 +236,16 @@ mod tests {
 
     #[test]
     fn help_with_an_example_stands_on_every_command() {
-        for command in Cli::command().get_subcommands() {
-            let help = parsed(&format!("tca {} --help", command.get_name())).unwrap_err();
-            let Failure::Usage { text, is_error: false } = help else { panic!("{help:?}") };
-            assert!(text.contains("Example"), "{text}");
+        fn check(command: &clap::Command, path: &str) {
+            for command in command.get_subcommands() {
+                let path = format!("{path} {}", command.get_name());
+                let help = parsed(&format!("{path} --help")).unwrap_err();
+                let Failure::Usage { text, is_error: false } = help else { panic!("{help:?}") };
+                assert!(text.contains("Example"), "{text}");
+                check(command, &path);
+            }
         }
+        check(&Cli::command(), "tca");
         assert!(matches!(parsed("tca --version"), Err(Failure::Usage { is_error: false, .. })));
     }
 }

@@ -245,7 +245,7 @@ pub fn on_conflict_update(db: &impl ConnectionTrait, key: &str, columns: &[&str]
 
 /// The end of a SELECT whose rows this transaction is about to change: locks them on MariaDB; on SQLite the transaction
 /// already holds the one write lock.
-fn for_update(db: &impl ConnectionTrait) -> &'static str {
+pub fn for_update(db: &impl ConnectionTrait) -> &'static str {
     if db.get_database_backend() == DbBackend::Sqlite { "" } else { " FOR UPDATE" }
 }
 

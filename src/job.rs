@@ -12,12 +12,14 @@ use serde::{Deserialize, Serialize};
 mod look;
 mod queue;
 mod settle;
+mod tend;
 
 pub use look::{Standing, captures_under_way, standings};
 pub use queue::{Claimed, Parked, claim, claim_statement, heartbeat, move_due, prune, rescue};
 pub use settle::{
     Lease, cancel_of_capture, cancel_of_session, cancel_of_user, fail, finish, hand_back, hold, keep, retry, snooze,
 };
+pub use tend::{Listed, Revived, STATUSES, counts, failed_ids, find, first_waits, list, oldest_pending_ages, revive};
 
 use crate::db;
 
@@ -43,6 +45,9 @@ pub enum Job {
 }
 
 impl Job {
+    /// Every value of `jobs.type` that this version knows.
+    pub const TYPE_NAMES: [&str; 2] = ["FETCH_CHATTERS", "FETCH_USERS_INFO"];
+
     /// The value of `jobs.type`, also the label in metrics.
     pub const fn type_name(&self) -> &'static str {
         match self {
@@ -63,6 +68,11 @@ impl Job {
             Self::FetchChatters { .. } => 6,
             Self::FetchUsersInfo { .. } => 10,
         }
+    }
+
+    /// Names the work while it is alive, so that the same work is queued once.
+    fn unique_key(&self) -> String {
+        format!("{}:{}", self.type_name(), self.capture_id())
     }
 
     fn payload(&self) -> serde_json::Value {

@@ -79,6 +79,16 @@ pub async fn find_visible(db: &impl ConnectionTrait, uuid: &str, now: DateTime<U
     Ok(found.filter(|session| !session.has_expired(now)))
 }
 
+/// Whether a session can still be looked at; if so, nobody ends it before the caller's transaction is over.
+pub async fn lock_visible(txn: &impl ConnectionTrait, session_id: i64, now: DateTime<Utc>) -> Result<bool, DbErr> {
+    let sql = format!("SELECT id FROM sessions WHERE id = ?{}", db::for_update(txn));
+    db::query(txn, &sql, [session_id.into()]).await?;
+    let found = Entity::find_by_id(session_id).one(txn).await?;
+    let is_visible =
+        |session: Model| matches!(session.status, Status::Active | Status::Saved) && !session.has_expired(now);
+    Ok(found.is_some_and(is_visible))
+}
+
 /// The user's sessions that can still be looked at, in no particular order.
 pub async fn list_visible(db: &impl ConnectionTrait, user_id: i64, now: DateTime<Utc>) -> Result<Vec<Model>, DbErr> {
     let mut sessions = Entity::find()

@@ -3,7 +3,10 @@
 //! `pretty` lines go to stderr, for people; `json` lines go to stdout, where containers are read. Both installations are
 //! once per process: a second one changes nothing, so that tests can ask for them as often as they like.
 
-use std::sync::OnceLock;
+use std::{
+    sync::{Mutex, OnceLock, PoisonError},
+    time::Instant,
+};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
@@ -13,7 +16,12 @@ use crate::config::{LogFormat, LogSettings};
 /// Upper bounds of the buckets of every `…_seconds` histogram.
 const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
+/// As above, for how long a job waited: a full queue makes that minutes.
+const WAITS: [f64; 12] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1_800.0];
+
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
+/// What one process says for all, rendered, and until when it holds.
+static PUBLISHED: Mutex<Option<(Instant, String)>> = Mutex::new(None);
 
 /// Sends log lines where `log` says.
 pub fn install_logs(log: &LogSettings) {
@@ -48,6 +56,9 @@ pub fn install_metrics() {
         // Refused only for an empty list of buckets.
         let builder = builder
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+            .and_then(|builder| {
+                builder.set_buckets_for_metric(Matcher::Full("tca_job_wait_seconds".to_owned()), &WAITS)
+            })
             .unwrap_or_else(|_| PrometheusBuilder::new());
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
@@ -58,9 +69,30 @@ pub fn install_metrics() {
     });
 }
 
+/// Shows what `record` records beside this process's own metrics until `until`, in place of what was published before. For
+/// values of the whole fleet, which one process tells: they vanish when it no longer does, where a gauge of the process
+/// would stay at its last value.
+pub fn publish(until: Instant, record: impl FnOnce()) {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&recorder, record);
+    *PUBLISHED.lock().unwrap_or_else(PoisonError::into_inner) = Some((until, recorder.handle().render()));
+}
+
+/// Shows what was published no longer.
+pub fn withdraw() {
+    *PUBLISHED.lock().unwrap_or_else(PoisonError::into_inner) = None;
+}
+
 /// The metrics in the text format of Prometheus; empty before [`install_metrics`].
 pub fn render_metrics() -> String {
-    METRICS.get().map(PrometheusHandle::render).unwrap_or_default()
+    let mut text = METRICS.get().map(PrometheusHandle::render).unwrap_or_default();
+    let published = PUBLISHED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((until, published)) = &*published
+        && Instant::now() < *until
+    {
+        text.push_str(published);
+    }
+    text
 }
 
 /// Folds the samples of histograms together. Somebody has to call this every few seconds: without it, and without anybody
@@ -88,5 +120,18 @@ mod tests {
         let text = render_metrics();
         assert!(text.contains("tca_telemetry_test_total 2"), "{text}");
         assert!(text.contains("tca_telemetry_test_seconds_bucket{le=\"0.025\"} 1"), "{text}");
+    }
+
+    #[test]
+    fn what_is_published_vanishes_in_time_or_when_withdrawn() {
+        let record = || metrics::gauge!("tca_published", "kind" => "a").set(3);
+        let shows = || render_metrics().contains("tca_published{kind=\"a\"} 3");
+        let now = Instant::now();
+        publish(now + std::time::Duration::from_mins(1), record);
+        assert!(shows());
+        withdraw();
+        assert!(!shows());
+        publish(now, record);
+        assert!(!shows());
     }
 }

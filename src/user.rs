@@ -1,7 +1,11 @@
 //! The people who have signed in at least once: the table `users`.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbErr, Set, TransactionTrait, entity::prelude::*, sea_query::OnConflict};
+
+use crate::db;
 
 /// Somebody who has signed in.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -27,6 +31,18 @@ impl ActiveModelBehavior for ActiveModel {}
 /// The user with this number.
 pub async fn find(db: &impl ConnectionTrait, id: i64) -> Result<Option<Model>, DbErr> {
     Entity::find_by_id(id).one(db).await
+}
+
+/// The logins of these users.
+pub async fn logins(db: &impl ConnectionTrait, ids: &[i64]) -> Result<HashMap<i64, String>, DbErr> {
+    let mut logins = HashMap::new();
+    for chunk in ids.chunks(db::ROWS_PER_INSERT) {
+        let sql = format!("SELECT id, login FROM users WHERE id IN ({})", db::placeholders(chunk.len()));
+        for row in db::query(db, &sql, chunk.iter().map(|id| (*id).into()).collect::<Vec<_>>()).await? {
+            logins.insert(row.try_get("", "id")?, row.try_get("", "login")?);
+        }
+    }
+    Ok(logins)
 }
 
 /// Notes a sign-in at `now` and returns `users.id`: the same for the same Twitch account, whatever it is called today.

@@ -87,14 +87,16 @@ pub fn explained(error: &clap::Error) -> Failure {
     let is_error = error.use_stderr();
     match error.kind() {
         ErrorKind::InvalidSubcommand => {
-            let names: Vec<String> =
-                Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+            let names = with_command_in(&text, |command| {
+                command.get_subcommands().map(|command| command.get_name().to_owned()).collect::<Vec<_>>()
+            });
             let _ = write!(text, "\nThe commands are {}.\n", names.join(", "));
         }
         ErrorKind::UnknownArgument => {
-            if let Some(flags) = flags_named_in(&text) {
-                let _ = write!(text, "\nThe flags are {flags}.\n");
-            }
+            let flags = with_command_in(&text, |command| {
+                command.get_arguments().filter_map(|flag| Some(format!("--{}", flag.get_long()?))).collect::<Vec<_>>()
+            });
+            let _ = write!(text, "\nThe flags are {}.\n", flags.join(", "));
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => return Failure::Usage { text, is_error: true },
         _ => {}
@@ -102,16 +104,18 @@ pub fn explained(error: &clap::Error) -> Failure {
     Failure::Usage { text, is_error }
 }
 
-/// The flags of the command that the usage line of `text` is about.
-fn flags_named_in(text: &str) -> Option<String> {
-    let usage = text.split("Usage: tca").nth(1)?;
+/// Looks at the command that the usage line of `text` is about, at the whole program where there is none.
+fn with_command_in<T>(text: &str, look: impl FnOnce(&clap::Command) -> T) -> T {
     let mut root = Cli::command();
     root.build();
-    let word = usage.split_whitespace().next().unwrap_or_default();
-    let command = root.find_subcommand(word).unwrap_or(&root);
-    let flags: Vec<String> =
-        command.get_arguments().filter_map(|flag| Some(format!("--{}", flag.get_long()?))).collect();
-    Some(flags.join(", "))
+    let mut command = &root;
+    for word in text.split("Usage: tca").nth(1).unwrap_or_default().split_whitespace() {
+        match command.find_subcommand(word) {
+            Some(found) => command = found,
+            None => break,
+        }
+    }
+    look(command)
 }
 
 #[cfg(test)]

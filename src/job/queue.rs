@@ -150,7 +150,11 @@ pub async fn prune(db: &DatabaseConnection, before: DateTime<Utc>) -> Result<u64
         if ids.is_empty() {
             return Ok(removed);
         }
-        let sql = format!("DELETE FROM jobs WHERE id IN ({})", db::placeholders(ids.len()));
+        // The condition again, in the statement itself: a failed job may have been retried meanwhile.
+        let sql = format!(
+            "DELETE FROM jobs WHERE status IN ('done', 'failed', 'cancelled') AND id IN ({})",
+            db::placeholders(ids.len())
+        );
         removed += db::execute(db, &sql, ids.into_iter().map(Into::into).collect::<Vec<_>>()).await?.rows_affected();
     }
 }

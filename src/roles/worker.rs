@@ -16,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 mod housekeeping;
+mod queue_report;
 
-use self::housekeeping::Housekeeping;
+use self::{housekeeping::Housekeeping, queue_report::QueueReport};
 use super::readiness::Readiness;
 use crate::{
     capture::{self, enrich, fetch},
@@ -75,6 +76,7 @@ impl Worker {
         helpers.spawn(self.clone().keep_leases(halt.clone()));
         helpers.spawn(self.clone().sweep(halt.clone()));
         helpers.spawn(self.housekeeping().run(halt.clone()));
+        helpers.spawn(self.queue_report().run(halt.clone()));
         let mut jobs = JoinSet::new();
         self.claim_until(&stop, &mut jobs).await;
         self.drain(&mut jobs).await;
@@ -85,6 +87,11 @@ impl Worker {
     fn housekeeping(&self) -> Housekeeping {
         let fetch::Context { db, clock, twitch, .. } = self.context.clone();
         Housekeeping { db, clock, twitch, store: self.store.clone(), retention: self.retention }
+    }
+
+    fn queue_report(&self) -> QueueReport {
+        let fetch::Context { db, clock, .. } = self.context.clone();
+        QueueReport { db, clock, store: self.store.clone(), name: self.name.clone() }
     }
 
     async fn claim_until(&self, stop: &CancellationToken, jobs: &mut JoinSet<()>) {
@@ -112,17 +119,34 @@ impl Worker {
         let limit = u32::try_from(free).unwrap_or(1);
         match job::claim(&self.context.db, &self.context.clock, &self.name, limit).await {
             Ok(claimed) => {
-                let count = claimed.len();
+                let ids: Vec<i64> = claimed.iter().map(|job| job.lease.job_id).collect();
                 for job in claimed {
                     self.active().insert(job.lease.clone());
                     jobs.spawn(self.clone().work(job));
                 }
-                count
+                self.note_waits(&ids).await;
+                ids.len()
             }
             Err(error) => {
                 tracing::warn!(%error, "the queue cannot be read; trying again");
                 0
             }
+        }
+    }
+
+    /// Measures how long what was just claimed had waited.
+    async fn note_waits(&self, ids: &[i64]) {
+        if ids.is_empty() {
+            return;
+        }
+        match job::first_waits(&self.context.db, ids).await {
+            Ok(waits) => {
+                for (kind, wait) in waits {
+                    let wait = wait.to_std().unwrap_or_default().as_secs_f64();
+                    metrics::histogram!("tca_job_wait_seconds", "kind" => kind).record(wait);
+                }
+            }
+            Err(error) => tracing::debug!(%error, "how long jobs waited is not known"),
         }
     }
 

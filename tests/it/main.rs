@@ -6,6 +6,7 @@
 mod support;
 
 mod isolation;
+mod jobs_cli;
 mod limits;
 mod main_job;
 mod operations;
