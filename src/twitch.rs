@@ -6,6 +6,8 @@
 
 mod answer;
 mod answer_cache;
+mod breaker;
+mod circuit;
 mod client;
 mod error;
 mod gate;
@@ -13,6 +15,8 @@ mod helix;
 mod oauth;
 mod proxy;
 mod rate_limit;
+mod retry_budget;
+mod tally;
 mod token_rows;
 mod tokens;
 mod types;
