@@ -26,6 +26,7 @@ pub use error::TwitchError;
 pub use gate::{Gate, GateAnswer, Identity};
 pub use helix::{Query, RateHeaders, Route};
 pub use proxy::ProxyClient;
+pub use tokens::VALIDATE_AFTER;
 pub use types::{BadTwitchUserId, Channel, Chatter, ChattersPage, Profile, Profiles, SignedIn, Stream, TwitchUserId};
 
 /// What a person must grant when signing in: read who is in a chat, and which channels they moderate.

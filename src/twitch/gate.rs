@@ -325,6 +325,14 @@ impl Gate {
         self.tokens.disconnect(user).await
     }
 
+    /// Validates the stored tokens of `user` where that was not done lately.
+    pub(super) async fn validate(&self, user: i64) -> Result<(), TwitchError> {
+        let result = self.tokens.look_after(user).await;
+        let outcome = result.as_ref().map_or_else(TwitchError::kind, |()| "ok");
+        metrics::counter!("tca_twitch_token_validations_total", "outcome" => outcome).increment(1);
+        result
+    }
+
     /// Whether Twitch answers. Asked at most every 10 s, however many want to know.
     pub(super) async fn ping(&self) -> Result<(), TwitchError> {
         self.tokens.application()?;
