@@ -12,6 +12,8 @@ pub enum Event {
     SignInRefused,
     SignedOut,
     Disconnected,
+    /// Twitch takes this user's tokens no more: every browser was signed out.
+    ConnectionLost,
     CaptureRequested,
     CaptureCancelled,
     SessionSaved,
@@ -28,6 +30,7 @@ impl Event {
             Self::SignInRefused => "sign_in_refused",
             Self::SignedOut => "signed_out",
             Self::Disconnected => "disconnected",
+            Self::ConnectionLost => "connection_lost",
             Self::CaptureRequested => "capture_requested",
             Self::CaptureCancelled => "capture_cancelled",
             Self::SessionSaved => "session_saved",

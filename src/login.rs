@@ -12,6 +12,7 @@ use crate::{
 };
 
 pub mod attempt;
+pub mod connections;
 pub mod web_session;
 
 /// What keeps a token in use: a browser that is signed in, or a capture that is not finished. Values: now, the oldest activity.

@@ -6,6 +6,8 @@
 
 mod answer;
 mod answer_cache;
+mod breaker;
+mod circuit;
 mod client;
 mod error;
 mod gate;
@@ -13,6 +15,8 @@ mod helix;
 mod oauth;
 mod proxy;
 mod rate_limit;
+mod retry_budget;
+mod tally;
 mod token_rows;
 mod tokens;
 mod types;
@@ -22,6 +26,7 @@ pub use error::TwitchError;
 pub use gate::{Gate, GateAnswer, Identity};
 pub use helix::{Query, RateHeaders, Route};
 pub use proxy::ProxyClient;
+pub use tokens::VALIDATE_AFTER;
 pub use types::{BadTwitchUserId, Channel, Chatter, ChattersPage, Profile, Profiles, SignedIn, Stream, TwitchUserId};
 
 /// What a person must grant when signing in: read who is in a chat, and which channels they moderate.

@@ -131,3 +131,10 @@ pub struct DisconnectRequest {
     /// `users.id`.
     pub user_id: i64,
 }
+
+/// The body of the internal `POST /validate` of the twitch-proxy role.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ValidateRequest {
+    /// `users.id`.
+    pub user_id: i64,
+}

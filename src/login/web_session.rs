@@ -149,6 +149,21 @@ pub async fn end_all(db: &impl ConnectionTrait, store: &Store, user_id: i64) -> 
     end_hashes(db, store, hashes).await
 }
 
+/// Signs out every browser of a user that was signed in before `before`; returns how many.
+pub async fn end_older(
+    db: &impl ConnectionTrait,
+    store: &Store,
+    user_id: i64,
+    before: DateTime<Utc>,
+) -> Result<usize, DbErr> {
+    let sql = "SELECT session_hash FROM web_sessions WHERE user_id = ? AND created_at < ?";
+    let rows = db::query(db, sql, [user_id.into(), before.into()]).await?;
+    let hashes = rows.iter().map(|row| row.try_get("", "session_hash")).collect::<Result<Vec<String>, _>>()?;
+    let count = hashes.len();
+    end_hashes(db, store, hashes).await?;
+    Ok(count)
+}
+
 async fn end_hashes(db: &impl ConnectionTrait, store: &Store, hashes: Vec<String>) -> Result<(), DbErr> {
     for hash in hashes {
         db::execute(db, "DELETE FROM web_sessions WHERE session_hash = ?", [hash.clone().into()]).await?;

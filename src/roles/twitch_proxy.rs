@@ -20,7 +20,7 @@ use secrecy::SecretString;
 use super::internal_api::require_token;
 use crate::{
     twitch::{Gate, GateAnswer, Identity, Query, Route, TwitchClient, TwitchError, TwitchUserId},
-    wire::{CACHE_HEADER, Code, DisconnectRequest, PROBLEM_JSON, Problem, SignInRequest, USER_HEADER},
+    wire::{CACHE_HEADER, Code, DisconnectRequest, PROBLEM_JSON, Problem, SignInRequest, USER_HEADER, ValidateRequest},
 };
 
 /// Most ids and logins together, as at Twitch.
@@ -49,6 +49,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/streams", web::get().to(streams))
         .route("/sign-in", web::post().to(sign_in))
         .route("/disconnect", web::post().to(disconnect))
+        .route("/validate", web::post().to(validate))
         .route("/ping", web::get().to(ping))
         .default_service(web::to(|| async { problem(&Problem::new(Code::NotFound, "no such route")) }));
 }
@@ -101,6 +102,13 @@ async fn sign_in(body: web::Json<SignInRequest>, gate: web::Data<Gate>) -> HttpR
 
 async fn disconnect(body: web::Json<DisconnectRequest>, gate: web::Data<Gate>) -> HttpResponse {
     match TwitchClient::Direct(gate.into_inner()).disconnect(body.user_id).await {
+        Ok(()) => HttpResponse::NoContent().finish(),
+        Err(error) => refused(&error),
+    }
+}
+
+async fn validate(body: web::Json<ValidateRequest>, gate: web::Data<Gate>) -> HttpResponse {
+    match TwitchClient::Direct(gate.into_inner()).validate(body.user_id).await {
         Ok(()) => HttpResponse::NoContent().finish(),
         Err(error) => refused(&error),
     }

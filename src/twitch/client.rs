@@ -118,6 +118,15 @@ impl TwitchClient {
         }
     }
 
+    /// Makes sure that Twitch still takes the tokens of `user` (`users.id`), if it has not said so within
+    /// [`super::VALIDATE_AFTER`]. [`TwitchError::SignInAgain`] says that it does not, and will not any more.
+    pub async fn validate(&self, user: i64) -> Result<(), TwitchError> {
+        match self {
+            Self::Direct(gate) => gate.validate(user).await,
+            Self::Proxied(proxy) => proxy.validate(user).await,
+        }
+    }
+
     /// Whether Twitch can be reached.
     pub async fn ping(&self) -> Result<(), TwitchError> {
         match self {
@@ -166,6 +175,7 @@ mod tests {
         is_send(&client.streams(&[]));
         is_send(&client.sign_in("", ""));
         is_send(&client.disconnect(1));
+        is_send(&client.validate(1));
         is_send(&client.ping());
     }
 }

@@ -16,7 +16,7 @@ use super::{
     REQUIRED_SCOPES, SignedIn, TwitchError,
     answer::{self, List, RawUser},
     answer_cache::{AnswerCache, Failed, Kept},
-    helix::{Answer, CallFailure, Query, RateHeaders, Route, TwitchHttp},
+    helix::{Answer, CallFailure, FailureKind, Query, RateHeaders, Route, TwitchHttp},
     oauth::{self, Application},
     rate_limit::{Bucket, Limiter, MAX_WAIT},
     token_rows::Person,
@@ -206,12 +206,15 @@ impl Gate {
     }
 
     /// Asks Helix until there is an answer to hand on: waits its turn and Twitch's 429s out, replaces a token that is not good
-    /// once, tries once more after a failure of Twitch's.
+    /// once, tries once more after a failure of Twitch's where not too much fails. Fails at once while Twitch is left alone.
     async fn ask(&self, caller: &mut Caller, route: Route, query: &Query) -> Result<Answer, TwitchError> {
         let deadline = Instant::now() + MAX_WAIT;
         let client_id = &self.tokens.application()?.client_id;
+        let circuit = self.http.helix_circuit();
         let (mut renewed, mut failed) = (false, false);
+        circuit.note_call();
         loop {
+            circuit.check()?;
             self.limiter.acquire(&caller.bucket, route, deadline).await?;
             let result = self.http.helix(route, query, client_id, &caller.token).await;
             count(route, &result);
@@ -221,7 +224,7 @@ impl Gate {
                     match answer.status {
                         // The limiter now knows how long to wait, and whether that is too long.
                         429 => continue,
-                        500.. => !std::mem::replace(&mut failed, true),
+                        500.. => !std::mem::replace(&mut failed, true) && circuit.may_retry(),
                         status if !renewed && answer::is_bad_token(status, &answer.body) => {
                             renewed = true;
                             if self.renew(caller).await? {
@@ -232,7 +235,9 @@ impl Gate {
                         _ => false,
                     }
                 }
-                Err(failure) => !failure.timed_out && !std::mem::replace(&mut failed, true),
+                Err(failure) => {
+                    failure.kind == FailureKind::Broken && !std::mem::replace(&mut failed, true) && circuit.may_retry()
+                }
             };
             if !again {
                 return Ok(result?);
@@ -320,6 +325,14 @@ impl Gate {
         self.tokens.disconnect(user).await
     }
 
+    /// Validates the stored tokens of `user` where that was not done lately.
+    pub(super) async fn validate(&self, user: i64) -> Result<(), TwitchError> {
+        let result = self.tokens.look_after(user).await;
+        let outcome = result.as_ref().map_or_else(TwitchError::kind, |()| "ok");
+        metrics::counter!("tca_twitch_token_validations_total", "outcome" => outcome).increment(1);
+        result
+    }
+
     /// Whether Twitch answers. Asked at most every 10 s, however many want to know.
     pub(super) async fn ping(&self) -> Result<(), TwitchError> {
         self.tokens.application()?;
@@ -336,6 +349,9 @@ impl Gate {
 }
 
 fn count(route: Route, result: &Result<Answer, CallFailure>) {
+    if result.as_ref().is_err_and(|failure| failure.kind == FailureKind::NotMade) {
+        return;
+    }
     let status = result.as_ref().map_or_else(|_| "none".to_owned(), |answer| answer.status.to_string());
     metrics::counter!("tca_twitch_calls_total", "route" => route.as_str(), "status" => status).increment(1);
 }

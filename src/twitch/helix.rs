@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 
 use crate::config::TwitchSettings;
 
-use super::TwitchError;
+use super::{TwitchError, circuit::Circuit};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -97,13 +97,27 @@ impl Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallFailure {
     pub reason: String,
-    /// Whether all the time of a call has gone; then it is not tried a second time.
-    pub timed_out: bool,
+    pub kind: FailureKind,
+}
+
+/// What is known about a call without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// No connection, or an answer that was cut or makes no sense.
+    Broken,
+    /// All the time of a call has gone; it is not tried a second time.
+    TimedOut,
+    /// Twitch was not asked: it failed too often a moment ago.
+    NotMade,
 }
 
 impl CallFailure {
     fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), timed_out: false }
+        Self { reason: reason.into(), kind: FailureKind::Broken }
+    }
+
+    pub fn not_made(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), kind: FailureKind::NotMade }
     }
 }
 
@@ -112,13 +126,14 @@ impl From<reqwest::Error> for CallFailure {
         // The address may hold parameters and says nothing new; the causes behind the outer error do.
         let error = error.without_url();
         let timed_out = error.is_timeout() && !error.is_connect();
+        let kind = if timed_out { FailureKind::TimedOut } else { FailureKind::Broken };
         let mut reason = error.to_string();
         let mut cause = std::error::Error::source(&error);
         while let Some(inner) = cause {
             reason = format!("{reason}: {inner}");
             cause = inner.source();
         }
-        Self { reason, timed_out }
+        Self { reason, kind }
     }
 }
 
@@ -128,12 +143,14 @@ impl From<CallFailure> for TwitchError {
     }
 }
 
-/// The HTTP client and Twitch's addresses.
+/// The HTTP client, Twitch's addresses, and what keeps calls from an address that fails.
 #[derive(Clone, Debug)]
 pub struct TwitchHttp {
     client: reqwest::Client,
     helix_url: String,
     auth_url: String,
+    helix: Circuit,
+    auth: Circuit,
 }
 
 impl TwitchHttp {
@@ -147,7 +164,13 @@ impl TwitchHttp {
             .build()
             .map_err(|error| TwitchError::unavailable(format!("no HTTP client: {error}")))?;
         let base = |url: &url::Url| url.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { client, helix_url: base(&settings.helix_url), auth_url: base(&settings.auth_url) })
+        let (helix, auth) = (Circuit::new("helix"), Circuit::new("oauth"));
+        Ok(Self { client, helix_url: base(&settings.helix_url), auth_url: base(&settings.auth_url), helix, auth })
+    }
+
+    /// The breaker in front of Helix, and its budget of retries.
+    pub fn helix_circuit(&self) -> &Circuit {
+        &self.helix
     }
 
     /// Asks Helix once.
@@ -164,18 +187,21 @@ impl TwitchHttp {
             .query(query)
             .header("Client-Id", client_id)
             .bearer_auth(token.expose_secret());
-        let (answer, _) = send(request, MAX_BODY).await?;
-        if answer.is_success() {
-            serde_json::from_slice::<IgnoredAny>(&answer.body)
-                .map_err(|error| CallFailure::new(format!("the answer is no JSON: {error}")))?;
-        }
-        Ok(answer)
+        let call = async {
+            let (answer, _) = send(request, MAX_BODY).await?;
+            if answer.is_success() {
+                serde_json::from_slice::<IgnoredAny>(&answer.body)
+                    .map_err(|error| CallFailure::new(format!("the answer is no JSON: {error}")))?;
+            }
+            Ok(answer)
+        };
+        self.helix.pass(call).await
     }
 
     /// Sends a form to id.twitch.tv, for example to `/token`.
     pub async fn post_form(&self, path: &str, form: &[(&str, &str)]) -> Result<Answer, CallFailure> {
         let request = self.client.post(format!("{}{path}", self.auth_url)).form(form);
-        Ok(send(request, MAX_BODY).await?.0)
+        self.auth.pass(async { Ok(send(request, MAX_BODY).await?.0) }).await
     }
 
     /// Asks id.twitch.tv whose token this is.
@@ -185,7 +211,7 @@ impl TwitchHttp {
             // The documented scheme here is OAuth, not Bearer.
             request = request.header("Authorization", format!("OAuth {}", token.expose_secret()));
         }
-        Ok(send(request, MAX_BODY).await?.0)
+        self.auth.pass(async { Ok(send(request, MAX_BODY).await?.0) }).await
     }
 }
 

@@ -10,7 +10,9 @@ use url::Url;
 
 use crate::{
     clock::Clock,
-    wire::{DisconnectRequest, INTERNAL_TOKEN_HEADER, PROBLEM_JSON, Problem, SignInRequest, USER_HEADER},
+    wire::{
+        DisconnectRequest, INTERNAL_TOKEN_HEADER, PROBLEM_JSON, Problem, SignInRequest, USER_HEADER, ValidateRequest,
+    },
 };
 
 use super::{
@@ -76,6 +78,10 @@ impl ProxyClient {
 
     pub(super) async fn disconnect(&self, user_id: i64) -> Result<(), TwitchError> {
         self.post("/disconnect", &DisconnectRequest { user_id }).await.map(drop)
+    }
+
+    pub(super) async fn validate(&self, user_id: i64) -> Result<(), TwitchError> {
+        self.post("/validate", &ValidateRequest { user_id }).await.map(drop)
     }
 
     pub(super) async fn ping(&self) -> Result<(), TwitchError> {

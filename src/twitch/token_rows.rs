@@ -33,12 +33,18 @@ pub struct Row {
     refresh: Option<String>,
     pub generation: i64,
     pub expires_at: DateTime<Utc>,
+    /// When Twitch last said that the access token is good.
+    pub validated_at: DateTime<Utc>,
 }
 
 impl Row {
     pub fn token(&self, cipher: &TokenCipher) -> Result<UserToken, TwitchError> {
         let access = open(cipher, self.user, ACCESS, &self.access)?;
         Ok(UserToken { access, twitch_user_id: self.twitch_user_id, generation: self.generation })
+    }
+
+    pub const fn twitch_user_id(&self) -> TwitchUserId {
+        self.twitch_user_id
     }
 
     pub fn refresh_token(&self, cipher: &TokenCipher) -> Result<Option<SecretString>, TwitchError> {
@@ -80,8 +86,8 @@ fn seal_grant(cipher: &TokenCipher, user: i64, grant: &TokenGrant, now: DateTime
 
 /// The tokens of `user`, if there are any.
 pub async fn find(db: &impl ConnectionTrait, user: i64) -> Result<Option<Row>, DbErr> {
-    const SQL: &str = "SELECT t.access_token, t.refresh_token, t.generation, t.expires_at, u.twitch_user_id \
-        FROM twitch_tokens t JOIN users u ON u.id = t.user_id WHERE t.user_id = ?";
+    const SQL: &str = "SELECT t.access_token, t.refresh_token, t.generation, t.expires_at, t.validated_at, \
+        u.twitch_user_id FROM twitch_tokens t JOIN users u ON u.id = t.user_id WHERE t.user_id = ?";
     let rows = db::query(db, SQL, [user.into()]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     Ok(Some(Row {
@@ -91,6 +97,7 @@ pub async fn find(db: &impl ConnectionTrait, user: i64) -> Result<Option<Row>, D
         refresh: row.try_get("", "refresh_token")?,
         generation: row.try_get("", "generation")?,
         expires_at: row.try_get("", "expires_at")?,
+        validated_at: row.try_get("", "validated_at")?,
     }))
 }
 
@@ -149,6 +156,12 @@ pub async fn sign_in(
         db::execute(txn, INSERT, values).await?;
     }
     Ok(user)
+}
+
+/// Remembers that Twitch takes the tokens of this generation.
+pub async fn validated(db: &impl ConnectionTrait, user: i64, generation: i64, now: DateTime<Utc>) -> Result<(), DbErr> {
+    const SQL: &str = "UPDATE twitch_tokens SET validated_at = ? WHERE user_id = ? AND generation = ?";
+    db::execute(db, SQL, [now.into(), user.into(), generation.into()]).await.map(drop)
 }
 
 /// Forgets the tokens of `user` where they are those of `generation`; true when they were.

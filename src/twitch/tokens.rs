@@ -35,6 +35,9 @@ const LOCK_TTL: Duration = Duration::from_secs(20);
 const LOCK_WAIT: Duration = Duration::from_secs(25);
 /// Without the lock, another replica may be storing what made Twitch refuse us; it gets this long.
 const GRACE_WITHOUT_LOCK: Duration = Duration::from_secs(3);
+/// Twitch wants tokens validated every hour (dev.twitch.tv/docs/authentication/validate-tokens); the rest of the hour is for
+/// everybody's turn to come, and for a Twitch that does not answer at once.
+pub const VALIDATE_AFTER: chrono::Duration = chrono::Duration::minutes(50);
 /// Tries to store fresh tokens: they are the only ones left.
 const STORE_TRIES: u32 = 6;
 
@@ -220,6 +223,42 @@ impl Tokens {
             return Err(TwitchError::SignInAgain);
         }
         Ok(validation)
+    }
+
+    /// Asks Twitch whether the tokens of `user` are still good, unless it has said so lately. Tokens that it refuses are
+    /// refreshed; where that is refused too they are gone, and the answer is [`TwitchError::SignInAgain`].
+    pub async fn look_after(&self, user: i64) -> Result<(), TwitchError> {
+        let row = self.load(user).await?;
+        let now = self.clock.now();
+        if row.validated_at > now - VALIDATE_AFTER {
+            return Ok(());
+        }
+        let validation = if row.expires_at <= now {
+            Err(TwitchError::SignInAgain)
+        } else {
+            match row.token(&self.cipher) {
+                Ok(token) => self.validate(&token.access).await,
+                Err(error) => Err(error),
+            }
+        };
+        match validation {
+            Ok(validation) if validation.user_id == Some(row.twitch_user_id()) => {
+                token_rows::validated(&self.db, user, row.generation, self.clock.now()).await.map_err(storage)
+            }
+            Ok(_) => Err(TwitchError::unavailable("Twitch names another owner of a token")),
+            Err(TwitchError::SignInAgain) => self.refresh_or_lose(user, row.generation).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn refresh_or_lose(&self, user: i64, generation: i64) -> Result<(), TwitchError> {
+        match self.refreshed(user, generation).await {
+            // A key that is missing in the settings is the operator's mistake, and must not cost everybody their sign-in.
+            Err(TwitchError::SignInAgain) if token_rows::find(&self.db, user).await.map_err(storage)?.is_some() => {
+                Err(TwitchError::unavailable("the stored tokens do not open"))
+            }
+            result => result.map(drop),
+        }
     }
 
     /// Keeps what a sign-in brought, together with the row in `users`; returns `users.id`.

@@ -5,6 +5,7 @@
 #[macro_use]
 mod support;
 
+mod connections;
 mod isolation;
 mod jobs_cli;
 mod limits;

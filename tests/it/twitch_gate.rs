@@ -1,6 +1,6 @@
 //! The gate to Twitch, and the role in front of it, against the simulator.
 
-mod stage;
+pub mod stage;
 
 use std::time::Duration;
 

@@ -11,16 +11,18 @@ use crate::{
     audit, capture,
     clock::Clock,
     job,
-    login::{self, web_session},
+    login::{self, connections, web_session},
     session,
     store::{Area, Store},
     twitch::TwitchClient,
 };
 
-/// How often the tasks are looked at.
-const LOOK_EVERY: Duration = Duration::from_mins(1);
-/// The mark in the store that says that somebody has looked lately.
-const MARK: &str = "housekeeping";
+/// How often a worker sees whether another minute has begun; every minute one worker does the tasks.
+const SEE_EVERY: Duration = Duration::from_secs(2);
+/// How long the store remembers who does the tasks of a minute; clocks may differ by less.
+const TURN_TTL: Duration = Duration::from_mins(3);
+/// Less than a minute, so that the next worker's turn does not begin before this one's has ended.
+const CONNECTIONS_TIME: Duration = Duration::from_secs(45);
 
 /// What the tasks work with.
 #[derive(Clone, Debug)]
@@ -36,23 +38,30 @@ pub struct Housekeeping {
 impl Housekeeping {
     /// Looks every minute until `halt`.
     pub async fn run(self, halt: CancellationToken) {
+        let mut seen = None;
         while !halt.is_cancelled() {
-            if self.is_my_turn().await
-                && let Err(error) = self.look().await
-            {
-                tracing::warn!(%error, "housekeeping was not finished; it is tried again");
+            let minute = self.clock.now().timestamp().div_euclid(60);
+            if seen.replace(minute) != Some(minute) && self.is_my_turn(minute).await {
+                // What is cut off here is safe to begin again.
+                let looked = tokio::select! {
+                    () = halt.cancelled() => Ok(()),
+                    looked = self.look() => looked,
+                };
+                if let Err(error) = looked {
+                    tracing::warn!(%error, "housekeeping was not finished; it is tried again");
+                }
             }
             tokio::select! {
                 () = halt.cancelled() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep(SEE_EVERY) => {}
             }
         }
     }
 
     /// One worker of the fleet a minute. Without the store everybody looks: that costs some work and harms nothing.
-    async fn is_my_turn(&self) -> bool {
-        let ttl = LOOK_EVERY.mul_f64(0.9);
-        self.store.set_if_absent(Area::Queue, MARK, Bytes::from_static(b"1"), ttl).await.unwrap_or(true)
+    async fn is_my_turn(&self, minute: i64) -> bool {
+        let turn = format!("housekeeping:{minute}");
+        self.store.set_if_absent(Area::Queue, &turn, Bytes::from_static(b"1"), TURN_TTL).await.unwrap_or(true)
     }
 
     async fn look(&self) -> Result<(), DbErr> {
@@ -69,6 +78,13 @@ impl Housekeeping {
         if let Err(error) = login::release_unused_tokens(&self.db, &self.twitch, now).await {
             tracing::warn!(%error, "a token that nothing uses is not revoked yet");
         }
-        Ok(())
+        let connections = connections::look(&self.db, &self.store, &self.twitch, &self.clock);
+        match tokio::time::timeout(CONNECTIONS_TIME, connections).await {
+            Ok(looked) => looked.map(drop),
+            Err(_elapsed) => {
+                tracing::warn!("not all connections to Twitch could be validated in time; the rest follows");
+                Ok(())
+            }
+        }
     }
 }

@@ -28,8 +28,8 @@ pub struct Stage {
     pub client: TwitchClient,
     pub gate: Arc<Gate>,
     settings: TwitchSettings,
-    db: DatabaseConnection,
-    store: Store,
+    pub db: DatabaseConnection,
+    pub store: Store,
     stop: CancellationToken,
     _end: DropGuard,
     _database: TestDatabase,
@@ -37,9 +37,17 @@ pub struct Stage {
 
 impl Stage {
     pub async fn new(backend: Backend) -> Self {
+        Self::at(backend, Clock::System).await
+    }
+
+    /// A stage, and a Twitch, whose time is that of `clock`.
+    pub async fn at(backend: Backend, clock: Clock) -> Self {
         // The second test of the process finds the provider installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let (world, stop) = (World::new(simulator::Options::default()), CancellationToken::new());
+        let (world, stop) = (
+            World::new(simulator::Options { clock: clock.clone(), ..simulator::Options::default() }),
+            CancellationToken::new(),
+        );
         let url = serve_world(&world, &stop);
         let settings = TwitchSettings {
             client_id: Some("demo".to_owned()),
@@ -54,8 +62,8 @@ impl Stage {
             DatabaseSettings { url: database.url.clone(), read_url: None, max_open: 5, max_idle: 2 };
         db::migrate(&database_settings).await.unwrap();
         let db = db::connect(&database_settings).await.unwrap();
-        let (store, clock) = (backend.store(), Clock::System);
-        let gate = Arc::new(gate(&settings, &db, &store));
+        let store = backend.store();
+        let gate = Arc::new(gate(&settings, &db, &store, &clock));
         let client = TwitchClient::Direct(gate.clone());
         let end = stop.clone().drop_guard();
         Self { world, clock, client, gate, settings, db, store, stop, _end: end, _database: database }
@@ -63,13 +71,13 @@ impl Stage {
 
     /// Another process in front of the same database and store.
     pub fn replica(&self) -> TwitchClient {
-        TwitchClient::Direct(Arc::new(gate(&self.settings, &self.db, &self.store)))
+        TwitchClient::Direct(Arc::new(gate(&self.settings, &self.db, &self.store, &self.clock)))
     }
 
     /// The way through the role.
     pub fn proxied(&self) -> TwitchClient {
         let token = SecretString::from("token");
-        TwitchClient::Proxied(ProxyClient::new(&self.serve_role(), token, Clock::System).unwrap())
+        TwitchClient::Proxied(ProxyClient::new(&self.serve_role(), token, self.clock.clone()).unwrap())
     }
 
     /// Serves the role's routes; what checks the internal token is the server's and not here.
@@ -144,8 +152,8 @@ impl Stage {
     }
 }
 
-fn gate(settings: &TwitchSettings, db: &DatabaseConnection, store: &Store) -> Gate {
-    Gate::new(settings, db.clone(), store.clone(), Clock::System, cipher()).unwrap()
+fn gate(settings: &TwitchSettings, db: &DatabaseConnection, store: &Store, clock: &Clock) -> Gate {
+    Gate::new(settings, db.clone(), store.clone(), clock.clone(), cipher()).unwrap()
 }
 
 fn cipher() -> TokenCipher {
