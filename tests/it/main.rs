@@ -5,11 +5,13 @@
 #[macro_use]
 mod support;
 
+mod fairness;
 mod isolation;
 mod limits;
 mod main_job;
 mod operations;
 mod queue;
+mod queue_contention;
 mod scale;
 mod secrecy;
 mod sessions;
