@@ -17,22 +17,25 @@ use tca::{
 };
 use tokio::task::JoinSet;
 
-const JOBS: i64 = 3_000;
+const JOBS: i64 = 1_000;
 const USERS: i64 = 10;
 const BATCHES: [u32; 3] = [1, 8, 50];
 
 #[tokio::main]
 async fn main() {
+    #[expect(clippy::disallowed_methods, reason = "the test server's address is no setting of the program")]
+    let server = std::env::var("TCA_TEST_MARIADB_URL");
+    match server {
+        Ok(server) => on_mariadb(&server).await,
+        Err(_) => println!("MariaDB: not measured, TCA_TEST_MARIADB_URL is not set"),
+    }
     let folder = tempfile::tempdir().unwrap();
     let file = format!("sqlite://{}?mode=rwc", folder.path().join("bench.db").display());
     measure("SQLite", &file).await;
-    #[expect(clippy::disallowed_methods, reason = "the test server's address is no setting of the program")]
-    let server = std::env::var("TCA_TEST_MARIADB_URL");
-    let Ok(server) = server else {
-        println!("MariaDB: not measured, TCA_TEST_MARIADB_URL is not set");
-        return;
-    };
-    let admin = Database::connect(&server).await.unwrap();
+}
+
+async fn on_mariadb(server: &str) {
+    let admin = Database::connect(server).await.unwrap();
     let name = format!("tca_bench_{}", uuid::Uuid::new_v4().simple());
     admin.execute_unprepared(&format!("CREATE DATABASE {name} CHARACTER SET utf8mb4")).await.unwrap();
     measure("MariaDB", &format!("{server}/{name}")).await;
