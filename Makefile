@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo dev build test test-quick lint fmt deny clean
+.PHONY: help demo dev build test test-quick bench lint fmt deny clean
 
 # Empty it (`make test LOCKED=`) while Cargo.lock is being changed.
 LOCKED ?= --locked
@@ -28,6 +28,9 @@ test: lint deny ## everything: format, lints, licences, borders, all tests on bo
 
 test-quick: ## all tests that need no server: SQLite and the in-process store
 	cargo test $(LOCKED) --workspace --no-fail-fast -- $(WITHOUT_SERVERS)
+
+bench: ## empty jobs a second through the queue, on SQLite and MariaDB, as built for release
+	tests/with-servers cargo bench $(LOCKED) --bench queue
 
 lint: ## format and lints, as strict as in CI
 	cargo fmt --all --check

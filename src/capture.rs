@@ -66,8 +66,8 @@ pub struct Target {
     pub broadcaster_login: String,
 }
 
-/// Begins a capture in the user's active session, or joins the one that is under way for the same channel. The caller tells
-/// the store afterwards ([`job::TOPIC`]).
+/// Begins a capture in the user's active session, or joins the one that is under way for the same channel, which goes on as
+/// urgently as a new one would if it was planned and still waits. The caller tells the store afterwards ([`job::TOPIC`]).
 pub async fn request(
     db: &DatabaseConnection,
     clock: &Clock,
@@ -80,6 +80,7 @@ pub async fn request(
         let now = clock.now();
         let session = session::ensure_active(txn, user_id, now).await?;
         if let Some(alive) = find_alive(txn, session.id, target.broadcaster_id).await? {
+            job::raise(txn, &Job::FetchChatters { capture_id: alive }, user_id, Priority::Person).await?;
             return Ok(Requested { capture_id: alive, joined: true });
         }
         refuse_too_many(txn, limits, user_id, now).await?;

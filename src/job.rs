@@ -3,6 +3,12 @@
 //! A job is enqueued in the transaction of whoever needs it, claimed under a lease, and settled in the same transaction as
 //! the data it wrote. Delivery is at least once, so whatever a job does must be safe to run twice; a settlement by a worker
 //! that lost its lease is refused. Who runs which job stands in `roles/worker.rs`.
+//!
+//! Jobs go by priority, within a priority by turn, within a turn by id. A job's turn is given when it is enqueued and kept
+//! through pauses, retries and lost workers: one past the last turn that its user still has in that priority, but never
+//! behind the turn at which the queue stands. So the users of a priority take turns, however many jobs one of them brings:
+//! a newcomer goes into the current round, neither behind a thousand jobs of somebody else nor before everything that others
+//! have been waiting for. A follow-up slice is enqueued like any other job and goes behind those who waited meanwhile.
 
 use chrono::{DateTime, Duration, Utc};
 use rand::Rng;
@@ -13,6 +19,7 @@ mod look;
 mod queue;
 mod settle;
 mod tend;
+mod turn;
 
 pub use look::{Standing, captures_under_way, standings};
 pub use queue::{Claimed, Parked, claim, claim_statement, heartbeat, move_due, prune, rescue};
@@ -20,6 +27,7 @@ pub use settle::{
     Lease, cancel_of_capture, cancel_of_session, cancel_of_user, fail, finish, hand_back, hold, keep, retry, snooze,
 };
 pub use tend::{Listed, Revived, STATUSES, counts, failed_ids, find, first_waits, list, oldest_pending_ages, revive};
+pub use turn::{Turns, raise, turns_statement};
 
 use crate::db;
 
@@ -110,15 +118,16 @@ pub struct NewJob {
 pub async fn enqueue(txn: &impl ConnectionTrait, new: NewJob, now: DateTime<Utc>) -> Result<(), DbErr> {
     const SQL: &str = "INSERT INTO jobs (type, payload, status, priority, turn, attempt, max_attempts, snoozes, lost_leases, \
                        unique_key, user_id, session_id, capture_id, created_at) \
-                       VALUES (?, ?, 'pending', ?, 0, 0, ?, 0, 0, ?, ?, ?, ?, ?)";
+                       VALUES (?, ?, 'pending', ?, ?, 0, ?, 0, 0, ?, ?, ?, ?, ?)";
     let NewJob { job, priority, user_id, session_id } = new;
-    let unique_key = format!("{}:{}", job.type_name(), job.capture_id());
+    let turn = turn::next_turn(txn, user_id, priority).await?;
     let values = [
         job.type_name().into(),
         job.payload().to_string().into(),
         (priority as i32).into(),
+        turn.into(),
         job.max_attempts().into(),
-        unique_key.into(),
+        job.unique_key().into(),
         user_id.into(),
         session_id.into(),
         job.capture_id().into(),

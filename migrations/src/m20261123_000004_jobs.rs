@@ -15,7 +15,7 @@ impl MigrationTrait for Migration {
             .column(ColumnDef::new("payload").text().not_null().take())
             .column(text("status", 16))
             .column(count("priority"))
-            // Fairness within a priority: lower turns go first.
+            // Fairness between users within a priority: lower turns go first.
             .column(id("turn").default(0).take())
             .maybe_instant("run_at")
             .column(count("attempt"))
@@ -43,7 +43,8 @@ impl MigrationTrait for Migration {
             .index("idx_jobs_lease", &["status", "lease_until"])
             .index("idx_jobs_session", &["session_id", "status"])
             .index("idx_jobs_capture", &["capture_id", "status"])
-            .index("idx_jobs_user", &["user_id", "status"])
+            // With priority and turn, so that a user's last turn is found at its end however many jobs wait.
+            .index("idx_jobs_user", &["user_id", "status", "priority", "turn"])
             .create()
             .await
     }

@@ -27,14 +27,14 @@ fn skip_locked(backend: DbBackend) -> &'static str {
     if backend == DbBackend::Sqlite { "" } else { " FOR UPDATE SKIP LOCKED" }
 }
 
-/// Picks up to `limit` pending jobs, the most urgent and oldest first. MariaDB reads `idx_jobs_claim` in its order for it:
-/// with a sort it would lock rows that it does not take.
+/// Picks up to `limit` pending jobs, the most urgent first and users in turn. MariaDB reads `idx_jobs_claim` in its order for
+/// it: with a sort it would lock rows that it does not take.
 pub fn claim_statement(backend: DbBackend, limit: u32) -> String {
     let skip_locked = skip_locked(backend);
     format!("SELECT id FROM jobs WHERE status = 'pending' ORDER BY priority, turn, id LIMIT {limit}{skip_locked}")
 }
 
-/// Takes up to `limit` pending jobs, the most urgent and oldest first.
+/// Takes up to `limit` pending jobs, the most urgent first and users in turn.
 pub async fn claim(db: &DatabaseConnection, clock: &Clock, worker: &str, limit: u32) -> Result<Vec<Claimed>, DbErr> {
     let mut claimed = db::write_txn!(db, |txn| {
         let sql = claim_statement(txn.get_database_backend(), limit);

@@ -6,12 +6,14 @@
 mod support;
 
 mod connections;
+mod fairness;
 mod isolation;
 mod jobs_cli;
 mod limits;
 mod main_job;
 mod operations;
 mod queue;
+mod queue_contention;
 mod scale;
 mod secrecy;
 mod sessions;

@@ -11,14 +11,15 @@ use tca::{
 
 use crate::support::{Backend, TestDatabase};
 
-struct Queue {
-    db: DatabaseConnection,
-    clock: Clock,
+/// A queue in a database of its own.
+pub struct Queue {
+    pub db: DatabaseConnection,
+    pub clock: Clock,
     _database: TestDatabase,
 }
 
 impl Queue {
-    async fn new(backend: Backend) -> Self {
+    pub async fn new(backend: Backend) -> Self {
         let database = backend.database().await;
         let settings = DatabaseSettings { url: database.url.clone(), read_url: None, max_open: 5, max_idle: 2 };
         db::migrate(&settings).await.unwrap();
@@ -26,11 +27,20 @@ impl Queue {
     }
 
     async fn add(&self, capture_id: i64, priority: Priority) {
-        let new = NewJob { job: Job::FetchChatters { capture_id }, priority, user_id: 1, session_id: 1 };
-        job::enqueue(&self.db, new, self.clock.now()).await.unwrap();
+        self.add_for(1, [capture_id], priority).await;
     }
 
-    async fn claim(&self, limit: u32) -> Vec<Claimed> {
+    /// Enqueues jobs of one user in one transaction.
+    pub async fn add_for(&self, user_id: i64, captures: impl IntoIterator<Item = i64>, priority: Priority) {
+        let txn = db::begin(&self.db).await.unwrap();
+        for capture_id in captures {
+            let new = NewJob { job: Job::FetchChatters { capture_id }, priority, user_id, session_id: 1 };
+            job::enqueue(&txn, new, self.clock.now()).await.unwrap();
+        }
+        txn.commit().await.unwrap();
+    }
+
+    pub async fn claim(&self, limit: u32) -> Vec<Claimed> {
         job::claim(&self.db, &self.clock, "a worker", limit).await.unwrap()
     }
 
@@ -41,7 +51,7 @@ impl Queue {
     }
 
     /// Lets every lease run out, as if its worker had been silent for a minute.
-    async fn age_leases(&self) {
+    pub async fn age_leases(&self) {
         let past = self.clock.now() - Duration::minutes(1);
         let sql = "UPDATE jobs SET lease_until = ? WHERE status = 'running'";
         self.db.execute_raw(db::statement(&self.db, sql, [past.into()])).await.unwrap();
@@ -51,18 +61,19 @@ impl Queue {
         job::rescue(&self.db, &self.clock).await.unwrap()
     }
 
-    async fn value<T: sea_orm::TryGetable>(&self, column: &str, capture_id: i64) -> T {
+    pub async fn value<T: sea_orm::TryGetable>(&self, column: &str, capture_id: i64) -> T {
         let sql = format!("SELECT {column} AS v FROM jobs WHERE capture_id = ?");
         let row = self.db.query_one_raw(db::statement(&self.db, &sql, [capture_id.into()])).await.unwrap();
         row.unwrap().try_get("", "v").unwrap()
     }
 
-    async fn status(&self, capture_id: i64) -> String {
+    pub async fn status(&self, capture_id: i64) -> String {
         self.value("status", capture_id).await
     }
 }
 
-fn captures(claimed: &[Claimed]) -> Vec<i64> {
+/// The captures that claimed jobs are for, in their order.
+pub fn captures(claimed: &[Claimed]) -> Vec<i64> {
     claimed.iter().map(|claimed| claimed.job.capture_id()).collect()
 }
 

@@ -44,9 +44,9 @@ pub async fn request(posted: Posted, gateway: Data<Gateway>) -> Result<HttpRespo
     if !requested.joined {
         let details = json!({ "broadcaster_id": broadcaster_id });
         note(&gateway, &member, Event::CaptureRequested, Some(details)).await;
-        // Only a hint; without it the worker's next look finds the job.
-        drop(gateway.store.wake(job::TOPIC).await);
     }
+    // Also when joined: the job may have become more urgent. Only a hint; without it the worker's next look finds the job.
+    drop(gateway.store.wake(job::TOPIC).await);
     let notice = if requested.joined { Notice::CaptureJoined } else { Notice::CaptureStarted };
     Ok(see_other(&format!("/captures/{}", requested.capture_id), Some(notice)))
 }
